@@ -39,7 +39,7 @@ void *cv_reallocarray(void *ptr, size_t count, size_t size)
 {
 	if (size && count > SIZE_MAX / size)
 		return NULL;
-	return must_fail() ? NULL : realloc(ptr, count * size ? count * size : 1);
+	return must_fail() ? NULL : realloc(ptr, count && size ? count * size : 1);
 }
 
 void *cv_memdup(const void *src, size_t len)
