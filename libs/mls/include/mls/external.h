@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From outside and from group to group: external joins and proposals, reinitialisation, branching. */
+#ifndef MLS_EXTERNAL_H
+#define MLS_EXTERNAL_H
+
+#include <mls/group.h>
+
+/*
+ * Appends a signed GroupInfo as MLSMessage, RFC 9420 section 12.4.3, with external_pub, and with the ratchet tree if
+ * asked for: what an external joiner needs.
+ */
+CV_PUBLIC int mls_group_info(struct mls_group *g, bool with_tree, struct cv_buf *out) CV_NODISCARD;
+
+struct mls_external_join {
+	struct cv_span group_info;        /* the MLSMessage */
+	struct cv_span ratchet_tree;      /* when the GroupInfo carries none */
+	struct cv_span expected_group_id; /* when not empty: refuse any other with CV_EDENIED */
+	bool resync;                      /* also remove our former leaf: the one with our signature key */
+	const struct mls_psk_question *psks;
+	size_t n_psks;
+	struct cv_span authenticated_data;
+};
+/*
+ * Joins without being asked, RFC 9420 section 12.4.3.2. Appends the commit (a PublicMessage) to `commit`; the group in
+ * *ret is already in the new epoch: throw it away when the delivery service refuses the commit.
+ */
+CV_PUBLIC int mls_group_join_external(const struct mls_group_options *options, const struct mls_member *member,
+				      const struct mls_external_join *join, struct cv_buf *commit,
+				      struct mls_group **ret) CV_NODISCARD;
+
+/* Asks, from outside, to be added (sender new_member_proposal, RFC 9420 section 12.1.8). Appends a PublicMessage. */
+CV_PUBLIC int mls_propose_join(const struct mls_env *env, const struct mls_key_package *key_package,
+			       struct mls_signer signer, struct cv_span group_id, uint64_t epoch,
+			       struct cv_buf *out) CV_NODISCARD;
+/* Where an external sender stands: `index` into the group's external_senders extension. */
+struct mls_external_proposer {
+	uint16_t suite;
+	struct cv_span group_id;
+	uint64_t epoch;
+	uint32_t index;
+	struct mls_signer signer;
+};
+CV_PUBLIC int mls_external_propose_add(const struct mls_external_proposer *from, struct cv_span key_package,
+				       struct cv_buf *out) CV_NODISCARD;
+CV_PUBLIC int mls_external_propose_remove(const struct mls_external_proposer *from, uint32_t index,
+					  struct cv_buf *out) CV_NODISCARD;
+
+/* After a commit with ReInit: what the next group must be. Spans borrowed from `g`. CV_ESTATE when there was none. */
+struct mls_reinit_view {
+	struct cv_span group_id;
+	uint16_t suite;
+	struct cv_span extensions;
+};
+CV_PUBLIC int mls_group_reinit_info(const struct mls_group *g, struct mls_reinit_view *ret) CV_NODISCARD;
+/*
+ * Makes the group that follows `old` (which has had its ReInit) with all of the new KeyPackages in its first commit,
+ * RFC 9420 section 11.2; the new group is in epoch 1 and its Welcome is in `out`. `member` must suit the new cipher
+ * suite.
+ */
+CV_PUBLIC int mls_group_reinit(struct mls_group *old, const struct mls_group_options *options,
+			       const struct mls_member *member, const struct cv_span *key_packages,
+			       size_t n_key_packages, struct mls_commit_output *out,
+			       struct mls_group **ret) CV_NODISCARD;
+/* Makes a group of some of the members of `old`, RFC 9420 section 11.3, likewise. */
+CV_PUBLIC int mls_group_branch(struct mls_group *old, const struct mls_group_options *options,
+			       const struct mls_member *member, struct cv_span group_id,
+			       const struct cv_span *key_packages, size_t n_key_packages, struct mls_commit_output *out,
+			       struct mls_group **ret) CV_NODISCARD;
+/*
+ * Joins a group that continues `old` by ReInit or as a branch of it: mls_group_join, plus that the Welcome proves
+ * descent from `old` and that group parameters are as they must be. CV_EINVAL when they are not.
+ */
+CV_PUBLIC int mls_group_join_successor(struct mls_group *old, const struct mls_group_options *options,
+				       const struct mls_join *join, struct mls_group **ret) CV_NODISCARD;
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The small lists inside other structures: extensions, 16-bit numbers, certificate chains, external senders. */
+#include <string.h>
+
+#include <mls/types.h>
+
+static uint16_t be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+bool mls_list16_has(struct cv_span list, uint16_t value)
+{
+	for (size_t i = 0; i + 1 < list.len; i += 2)
+		if (be16(list.data + i) == value)
+			return true;
+	return false;
+}
+
+bool mls_extension_next(struct cv_span list, size_t *at, struct mls_extension *ret)
+{
+	struct cv_reader r;
+	struct mls_extension e;
+
+	if (*at >= list.len)
+		return false;
+	cv_reader_init(&r, list.data + *at, list.len - *at);
+	if (cv_reader_get_u16(&r, &e.type) || cv_reader_get_vec(&r, MLS_MESSAGE_MAX, &e.data))
+		return false;
+	*at = list.len - r.left;
+	*ret = e;
+	return true;
+}
+
+int mls_extension_find(struct cv_span list, uint16_t type, struct cv_span *ret_data)
+{
+	struct mls_extension e;
+
+	for (size_t at = 0; mls_extension_next(list, &at, &e);) {
+		if (e.type != type)
+			continue;
+		*ret_data = e.data;
+		return 0;
+	}
+	return CV_ENOTFOUND;
+}
+
+int mls_x509_chain(const struct cv_span *certs, size_t n_certs, struct cv_buf *out)
+{
+	if (!n_certs || n_certs > MLS_CERTS_MAX)
+		return CV_ELIMIT;
+	for (size_t i = 0; i < n_certs; i++)
+		cv_buf_put_vec(out, certs[i].data, certs[i].len);
+	return cv_buf_status(out);
+}
+
+int mls_x509_cert(const struct mls_credential *cred, size_t i, struct cv_span *ret_der)
+{
+	struct cv_reader r;
+	struct cv_span der;
+
+	if (cred->type != MLS_CREDENTIAL_X509)
+		return CV_EINVAL;
+	cv_reader_init(&r, cred->data.data, cred->data.len);
+	do {
+		if (!r.left || cv_reader_get_vec(&r, MLS_IDENTITY_MAX, &der))
+			return CV_ENOTFOUND;
+	} while (i--);
+	*ret_der = der;
+	return 0;
+}
+
+static void put_list16(struct cv_buf *out, const uint16_t *v, size_t n)
+{
+	size_t mark = cv_buf_vec_begin(out);
+
+	for (size_t i = 0; i < n; i++)
+		cv_buf_put_u16(out, v[i]);
+	cv_buf_vec_end(out, mark);
+}
+
+int mls_required_capabilities(const uint16_t *extensions, size_t n_extensions, const uint16_t *proposals,
+			      size_t n_proposals, const uint16_t *credentials, size_t n_credentials, struct cv_buf *out)
+{
+	put_list16(out, extensions, n_extensions);
+	put_list16(out, proposals, n_proposals);
+	put_list16(out, credentials, n_credentials);
+	return cv_buf_status(out);
+}
+
+int mls_external_senders(const struct mls_external_sender *senders, size_t n_senders, struct cv_buf *out)
+{
+	size_t mark = cv_buf_vec_begin(out);
+
+	for (size_t i = 0; i < n_senders; i++) {
+		const struct mls_external_sender *s = &senders[i];
+
+		cv_buf_put_vec(out, s->signature_key.data, s->signature_key.len);
+		cv_buf_put_u16(out, s->credential.type);
+		cv_buf_put_vec(out, s->credential.data.data, s->credential.data.len);
+	}
+	cv_buf_vec_end(out, mark);
+	return cv_buf_status(out);
+}
