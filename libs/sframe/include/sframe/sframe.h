@@ -118,8 +118,10 @@ CV_PUBLIC void sframe_sender_clear_key(struct sframe_sender *s);
  * `counter` lies behind the next counter (counters never go back).
  */
 CV_PUBLIC int sframe_sender_skip_to(struct sframe_sender *s, uint64_t counter) CV_NODISCARD;
-/* Refuses, from now on, to use more than `limit` counters per key (default 2^64-1). CV_EINVAL for 0. */
-CV_PUBLIC int sframe_sender_set_limit(struct sframe_sender *s, uint64_t limit) CV_NODISCARD;
+/*
+ * Refuses, from now on, counters of `limit` and above, for a policy stricter than the RFC's (0: no limit but 2^64).
+ */
+CV_PUBLIC void sframe_sender_set_limit(struct sframe_sender *s, uint64_t limit);
 
 /*
  * Seals one frame. Writes header, ciphertext and tag to `dst`, which must not overlap the inputs; plaintext_len +
