@@ -354,8 +354,14 @@ static void run_parse(struct parse *p)
 int cv_conf_parse(const void *text, size_t len, const char *name, const struct cv_conf_key *keys, size_t key_count,
 		  void *ret, char *ret_msg, size_t msg_size)
 {
-	struct parse p = {.text = text, .left = len, .name = name, .keys = keys, .key_count = key_count, .conf = ret,
-			  .msg = ret_msg, .msg_size = msg_size};
+	struct parse p = {.text = text,
+			  .left = len,
+			  .name = name,
+			  .keys = keys,
+			  .key_count = key_count,
+			  .conf = ret,
+			  .msg = ret_msg,
+			  .msg_size = msg_size};
 
 	if (key_count > KEYS_MAX)
 		return CV_EINVAL;

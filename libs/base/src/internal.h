@@ -27,6 +27,7 @@ struct cv_loop {
 
 	struct cv_timer **heap;
 	size_t heap_len, heap_cap, timers;
+	bool in_timers;
 
 	struct cv_deferred deferred, running; /* list heads */
 

@@ -25,8 +25,8 @@ static const struct {
 
 struct cv_log_field cv_log_str(const char *key, const char *text)
 {
-	return (struct cv_log_field){.key = key, .kind = CV_LOG_STR, .text = text ? text : "-",
-				     .len = text ? strlen(text) : 1};
+	return (struct cv_log_field){
+		.key = key, .kind = CV_LOG_STR, .text = text ? text : "-", .len = text ? strlen(text) : 1};
 }
 
 struct cv_log_field cv_log_text(const char *key, const void *text, size_t len)

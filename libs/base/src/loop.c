@@ -17,8 +17,8 @@ static uint32_t to_epoll(unsigned interest)
 	return (interest & CV_LOOP_READ ? (uint32_t)EPOLLIN : 0) | (interest & CV_LOOP_WRITE ? (uint32_t)EPOLLOUT : 0);
 }
 
-int cv_fd_add(struct cv_fd *w, struct cv_loop *loop, int fd, unsigned interest,
-	      void (*cb)(void *arg, unsigned events), void *arg)
+int cv_fd_add(struct cv_fd *w, struct cv_loop *loop, int fd, unsigned interest, void (*cb)(void *arg, unsigned events),
+	      void *arg)
 {
 	struct epoll_event e = {.events = to_epoll(interest), .data.ptr = w};
 

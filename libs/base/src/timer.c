@@ -78,6 +78,9 @@ void cv_timer_set_at(struct cv_timer *t, int64_t at_us)
 {
 	struct cv_loop *l = t->loop;
 
+	/* A timer set by a timer's callback waits for the next turn, so that the loop cannot be held there. */
+	if (l->in_timers && at_us <= l->now)
+		at_us = l->now + 1;
 	t->at_us = at_us;
 	place(l, t->pos ? t->pos - 1 : l->heap_len++, t);
 }
@@ -118,13 +121,12 @@ int64_t cv_loop_next_timer(const struct cv_loop *l)
 
 void cv_loop_run_timers(struct cv_loop *l)
 {
-	/* Timers set to "now" by these callbacks wait for the next turn, so that the loop cannot be held here. */
-	int64_t until = l->now;
-
-	while (l->heap_len && l->heap[0]->at_us <= until) {
+	l->in_timers = true;
+	while (l->heap_len && l->heap[0]->at_us <= l->now) {
 		struct cv_timer *t = l->heap[0];
 
 		cv_timer_stop(t);
 		t->cb(t->arg);
 	}
+	l->in_timers = false;
 }

@@ -25,6 +25,8 @@ struct net_http_opts {
 	const struct net_pins *pins; /* copied */
 	const char *ca_file;
 	bool system_ca;        /* with neither pins nor ca_file: trust the system's authorities. Else CV_EINVAL */
+	bool note_only;        /* first contact: accept any certificate and note its pin in the result; the caller
+				* checks it against what it learns. Never with a secret in the request */
 	const char *cert_file; /* own certificate for mutual TLS */
 	const char *key_file;
 	const char *proxy; /* URL; NULL: environment; "" none */

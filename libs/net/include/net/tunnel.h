@@ -52,8 +52,9 @@ enum net_class {
 
 /* Limits and times; a zero means the default. */
 struct net_tunnel_opts {
-	size_t max_message;            /* received message, bytes with kind; default 262144. Above: closes, 1009 */
-	size_t queue_max[NET_CLASSES]; /* bytes; default 4 MB, 256 KB, 1 MB, 1 MB, 1 MB, 512 KB */
+	size_t max_message;            /* received message, bytes with kind; default 1 MiB. Above: closes, 1009 */
+	size_t max_handshake;          /* the same for kind 2 (handshake); default 16 MiB */
+	size_t queue_max[NET_CLASSES]; /* bytes; default 32, 1, 4, 4, 4 and 1 MiB */
 	int64_t video_max_age_us;      /* default 250 ms */
 	int64_t handshake_timeout_us;  /* TCP, TLS and upgrade; default 10 s */
 	int64_t ping_interval_us;      /* default 5 s */
@@ -106,7 +107,7 @@ struct net_send {
 	size_t skip;         /* bytes of msg left out at its front */
 	uint8_t head_len;    /* bytes of head sent in their place; the kind is the first byte of the result */
 	uint8_t head[NET_HEAD_MAX];
-	uint64_t unit; /* video classes: the unit's number, not 0; else ignored */
+	uint64_t unit; /* video classes: the unit's number; else ignored */
 	bool unit_end; /* video classes: the unit's last message */
 };
 
@@ -127,6 +128,9 @@ CV_PUBLIC int64_t net_tunnel_queue_age_us(const struct net_tunnel *t, enum net_c
  * messages too. No on_drop for these. Returns how many. */
 CV_PUBLIC size_t net_tunnel_purge(struct net_tunnel *t, enum net_class cls, bool (*match)(void *arg, uint64_t unit),
 				  void *arg);
+
+/* Other limits for received messages from the next one on: a server allows a peer little until it knows who it is. */
+CV_PUBLIC void net_tunnel_set_limits(struct net_tunnel *t, size_t max_message, size_t max_handshake);
 
 /* Stops and resumes reading (back-pressure onto the peer by TCP). While paused the peer is not taken for dead. */
 CV_PUBLIC void net_tunnel_pause(struct net_tunnel *t, bool paused);
