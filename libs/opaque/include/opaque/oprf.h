@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The oblivious pseudorandom function of RFC 9497: mode 0 (OPRF), suite ristretto255-SHA512. OPAQUE is built on it; it
- * is public because it is useful alone. No allocation, no state, thread safe. Call sodium_init() first (the OPAQUE
- * functions do it themselves). Scalars are 32 bytes, little-endian; elements are canonical ristretto255 encodings.
+ * is public because it is useful alone. No allocation, no state, thread safe. Scalars are 32 bytes, little-endian;
+ * elements are canonical ristretto255 encodings.
  */
 #ifndef OPAQUE_OPRF_H
 #define OPAQUE_OPRF_H
