@@ -7,10 +7,10 @@
 
 static const struct sframe_mls_params params = {.epoch_bits = 8, .sender_bits = 16};
 
-/* In a meeting this is mls_group_export(group, SFRAME_MLS_EXPORTER_LABEL, …, 32). */
-static void base_key_of_epoch(uint64_t epoch, uint8_t key[32])
+/* In a meeting this is mls_group_export(group, SFRAME_MLS_EXPORTER_LABEL, …, 16). */
+static void base_key_of_epoch(uint64_t epoch, uint8_t key[16])
 {
-	memset(key, 0x40 + (int)epoch, 32);
+	memset(key, 0x40 + (int)epoch, 16);
 }
 
 static int send_one(struct sframe_sender *alice, struct sframe_receiver *bob, const char *text)
@@ -38,7 +38,7 @@ static int enter_epoch(struct sframe_sender *alice, struct sframe_receiver *bob,
 {
 	const uint64_t stream = 1;
 	const uint32_t alice_leaf = 5;
-	uint8_t base_key[32];
+	uint8_t base_key[16];
 	uint64_t kid;
 	int err;
 

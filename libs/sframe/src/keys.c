@@ -32,11 +32,11 @@ size_t sframe_suite_tag_len(enum sframe_suite suite)
 	return info ? info->tag_len : 0;
 }
 
-size_t sframe_suite_hash_len(enum sframe_suite suite)
+size_t sframe_suite_key_len(enum sframe_suite suite)
 {
 	const struct sframe_suite_info *info = sframe_suite_info(suite);
 
-	return info ? info->hash_len : 0;
+	return info ? info->key_len : 0;
 }
 
 static int hmac(const struct sframe_suite_info *info, const void *key, size_t key_len, const uint8_t *data, size_t len,

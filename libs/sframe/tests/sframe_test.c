@@ -293,8 +293,8 @@ static void test_arguments(void **state)
 	sframe_receiver_free(NULL);
 	assert_int_equal(sframe_suite_tag_len(2), 8);
 	assert_int_equal(sframe_suite_tag_len(99), 0);
-	assert_int_equal(sframe_suite_hash_len(5), 64);
-	assert_int_equal(sframe_suite_hash_len(0), 0);
+	assert_int_equal(sframe_suite_key_len(5), 32);
+	assert_int_equal(sframe_suite_key_len(0), 0);
 }
 
 static void test_empty_frames(void **state)

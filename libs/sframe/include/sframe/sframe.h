@@ -41,8 +41,9 @@ enum sframe_suite {
 
 /* Length of the tag of a suite in bytes; 0 for an unknown suite. */
 CV_PUBLIC size_t sframe_suite_tag_len(enum sframe_suite suite);
-/* Length of the hash of a suite in bytes (a sensible base key length: Nh); 0 for an unknown suite. */
-CV_PUBLIC size_t sframe_suite_hash_len(enum sframe_suite suite);
+/* Nk of a suite: the length of its key in bytes (16, 32 or 48), and of the base key of section 5.2; 0 for an unknown
+ * suite. */
+CV_PUBLIC size_t sframe_suite_key_len(enum sframe_suite suite);
 
 /* ---- Header, section 4.3 ---- */
 
@@ -78,7 +79,8 @@ CV_PUBLIC int sframe_key_derive(enum sframe_suite suite, uint64_t kid, const voi
 
 /* ---- MLS key management, section 5.2 ---- */
 
-/* The MLS exporter call that gives the base key of an epoch: this label, empty context, Nh bytes of the suite. */
+/* The MLS exporter call that gives the base key of an epoch: this label, empty context, sframe_suite_key_len() bytes.
+ */
 #define SFRAME_MLS_EXPORTER_LABEL "SFrame 1.0 Base Key"
 
 /* KID = context << (S + E) | leaf << E | epoch mod 2^E. All members of a group use the same two values. */
