@@ -8,6 +8,7 @@
 #define TARGET_MAX_US 400000
 #define CONCEAL_MAX   5   /* frames concealed in a row before the sender counts as silent */
 #define SHRINK_POPS   100 /* calm pops (2 s) before the target shrinks by a frame */
+#define CATCH_UP_POPS 25
 #define JUMP_FRAMES   500 /* a number further away than this begins a new stream */
 #define FRAME_US      MEDIA_VOICE_US
 
@@ -150,17 +151,19 @@ static void shrink(struct media_jitter *j)
 	int64_t need = j->peak + FRAME_US / 2;
 	if (need < TARGET_MIN_US)
 		need = TARGET_MIN_US;
-	if (j->target > need)
-		j->target = j->target - FRAME_US > need ? j->target - FRAME_US : need;
+	if (j->target > need) {
+		int64_t step = (j->target - need) / 2 > FRAME_US ? (j->target - need) / 2 : FRAME_US;
+		j->target = j->target - step > need ? j->target - step : need;
+	}
 	j->window = 0;
 	j->peak = 0;
 }
 
-/* More is held than the target asks for, for the whole last window: skip one frame, the delay falls by 20 ms. */
+/* Twice a second, when more is held than the target asks for: skip one frame, the delay falls by 20 ms. */
 static void catch_up(struct media_jitter *j)
 {
 	int64_t held_us = (int64_t)(j->newest - j->next + 1) * FRAME_US;
-	if (j->window != 0 || held_us <= j->target + 2 * FRAME_US)
+	if (j->window % CATCH_UP_POPS != 0 || held_us <= j->target + 2 * FRAME_US)
 		return;
 	struct slot *s = slot_of(j, j->next);
 	if (s->used) {
