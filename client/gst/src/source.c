@@ -15,6 +15,7 @@
 #define READ_WAIT_NS (100 * GST_MSECOND)
 #define READ_TRIES   100 /* a file that gives nothing for 10 s has failed */
 #define VOICE_HELD   (MEDIA_VOICE_SAMPLES * 64)
+#define FRAME_MIN_US (1000000 / CLIENT_CAMERA_FPS_MAX)
 #define SIZE_IN_MAX  16384
 #define LEAD_MAX_US  3600000000 /* a file whose sound begins later is not believed */
 
@@ -33,6 +34,7 @@ struct client_source {
 	unsigned width, height, fps;
 	uint64_t index, round;
 	int64_t round_us;    /* start of the present round on the source's time */
+	int64_t next_us;     /* pictures before this time are left out: there are enough */
 	int64_t last_us;     /* end of what was last read, within the round */
 	int64_t duration_us; /* of the file, 0 unknown */
 	int16_t voice[VOICE_HELD];
@@ -137,8 +139,7 @@ static const char *tail_of(const struct client_source *s)
 {
 	if (s->kind == CLIENT_SOURCE_PICTURE)
 		return "videoflip name=first video-direction=auto ! videoconvert name=convert ! videoscale "
-		       "add-borders=false ! "
-		       "videorate drop-only=true skip-to-first=true max-rate=30 ! capsfilter name=filter ! "
+		       "add-borders=false ! capsfilter name=filter ! "
 		       "appsink name=sink sync=false max-buffers=4 drop=false";
 	return "audioconvert name=first ! audioresample quality=8 ! "
 	       "audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved ! "
@@ -406,6 +407,50 @@ static int64_t time_of(const struct client_source *s, GstSample *sample)
 	return (int64_t)(t / 1000);
 }
 
+/*
+ * Whether to keep a picture of time t, so that no more than 30 per second are. Times in files are rounded (to whole
+ * milliseconds in Matroska): a picture may come a little early.
+ */
+static bool keep(struct client_source *s, int64_t t)
+{
+	if (s->index > 0 && t < s->next_us - FRAME_MIN_US / 3)
+		return false;
+	int64_t off = t - s->next_us;
+	if (s->index == 0 || off > FRAME_MIN_US || off < -FRAME_MIN_US)
+		s->next_us = t;
+	s->next_us += FRAME_MIN_US;
+	return true;
+}
+
+/* The next picture of the file or device that is due, as a sample; begins the file again when it loops. */
+static int pull_picture(struct client_source *s, char ret_text[CLIENT_TEXT_MAX], int64_t *ret_us)
+{
+	for (;;) {
+		int r = pull(s, ret_text, &s->sample);
+		if (r == CV_ENOTFOUND && s->loop) {
+			r = rewind_file(s, ret_text);
+			if (r == 0)
+				r = pull(s, ret_text, &s->sample);
+			if (r == CV_ENOTFOUND) {
+				client_text(ret_text, "%s: cannot be played again", s->spec);
+				r = CV_EIO;
+			}
+		}
+		if (r < 0)
+			return r;
+		int64_t t = time_of(s, s->sample);
+		if (t < 0)
+			t = (int64_t)(s->index * 1000000 / s->fps);
+		if (keep(s, t)) {
+			*ret_us = t;
+			return 0;
+		}
+		s->last_us = t;
+		gst_sample_unref(s->sample);
+		s->sample = NULL;
+	}
+}
+
 int client_source_picture(struct client_source *s, char ret_text[CLIENT_TEXT_MAX], struct client_raw_picture *ret)
 {
 	GstVideoInfo v;
@@ -415,16 +460,8 @@ int client_source_picture(struct client_source *s, char ret_text[CLIENT_TEXT_MAX
 	if (s->sample)
 		gst_sample_unref(s->sample);
 	s->sample = NULL;
-	int r = pull(s, ret_text, &s->sample);
-	if (r == CV_ENOTFOUND && s->loop) {
-		r = rewind_file(s, ret_text);
-		if (r == 0)
-			r = pull(s, ret_text, &s->sample);
-		if (r == CV_ENOTFOUND) {
-			client_text(ret_text, "%s: cannot be played again", s->spec);
-			r = CV_EIO;
-		}
-	}
+	int64_t t = 0;
+	int r = pull_picture(s, ret_text, &t);
 	if (r < 0)
 		return r;
 	GstCaps *caps = gst_sample_get_caps(s->sample);
@@ -434,11 +471,6 @@ int client_source_picture(struct client_source *s, char ret_text[CLIENT_TEXT_MAX
 		return CV_EIO;
 	}
 	s->mapped = true;
-	int64_t t = time_of(s, s->sample);
-	if (t < 0)
-		t = (int64_t)(s->index * 1000000 / s->fps);
-	if (!s->device && t < s->last_us && s->index > 0)
-		t = s->last_us;
 	*ret = (struct client_raw_picture){.width = (unsigned)v.width,
 					   .height = (unsigned)v.height,
 					   .index = s->index++,

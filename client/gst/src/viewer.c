@@ -115,12 +115,12 @@ static void check_record(struct client_viewer *v, int r, const char *text)
 {
 	if (r == 0)
 		return;
-	report(v, CLIENT_EVENT_ERROR, text);
 	(void)!client_record_close(v->record, (char[CLIENT_TEXT_MAX]){0});
 	v->record = NULL;
 	pthread_mutex_lock(&v->lock);
 	v->st.recording = false;
 	pthread_mutex_unlock(&v->lock);
+	report(v, CLIENT_EVENT_ERROR, text);
 }
 
 static void count_picture(struct client_viewer *v, const struct media_picture *p, const struct client_raw_picture *raw,
