@@ -29,7 +29,7 @@ int client_voice_encoder_new(struct client_voice_encoder **ret)
 	}
 	bad |= opus_encoder_ctl(e->opus, OPUS_SET_BITRATE(CLIENT_VOICE_BITRATE));
 	bad |= opus_encoder_ctl(e->opus, OPUS_SET_VBR(0));
-	bad |= opus_encoder_ctl(e->opus, OPUS_SET_COMPLEXITY(8));
+	bad |= opus_encoder_ctl(e->opus, OPUS_SET_COMPLEXITY(5));
 	bad |= opus_encoder_ctl(e->opus, OPUS_SET_DTX(0));
 	if (bad) {
 		client_voice_encoder_free(e);

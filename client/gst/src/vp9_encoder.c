@@ -35,7 +35,6 @@ struct client_vp9_encoder {
 	uint8_t sync_from;
 	bool sync, key;
 	int64_t last_pts;
-	int64_t first_us;
 	uint32_t frame;
 	struct cv_buf bytes; /* of the picture's layers */
 	struct layer_out out[MEDIA_SPATIAL_MAX];
@@ -160,7 +159,6 @@ int client_vp9_encoder_new(const struct client_vp9_config *cfg, struct client_vp
 		e->want.bitrate = media_layers_bitrate(cfg->width, cfg->height, cfg->fps);
 	e->layers = media_layers_for_size(cfg->width, cfg->height);
 	e->top = e->layers - 1;
-	e->last_pts = -1;
 	cv_buf_init(&e->bytes, MEDIA_SPATIAL_MAX * MEDIA_UNIT_MAX);
 	r = CV_EUNSUPPORTED;
 	if (vpx_codec_enc_config_default(vpx_codec_vp9_cx(), &e->cfg, 0) != VPX_CODEC_OK)
@@ -281,18 +279,18 @@ int client_vp9_encode(struct client_vp9_encoder *e, const struct client_raw_pict
 		img.planes[i] = (unsigned char *)pic->plane[i];
 		img.stride[i] = pic->stride[i];
 	}
-	if (e->last_pts < 0)
-		e->first_us = capture_us;
-	int64_t pts = (capture_us - e->first_us) * TIMEBASE / 1000000;
-	if (pts <= e->last_pts)
-		pts = e->last_pts + 1;
+	/*
+	 * libvpx counts pictures, not time: a picture that was left out would make the next ones larger, and the rate
+	 * would be exceeded just when the machine or the link is busy.
+	 */
+	int64_t step = TIMEBASE / e->want.fps, pts = e->last_pts + step;
 	bool synced = e->sync && !e->key;
 	if (synced && arm_sync(e) < 0)
 		return CV_EIO;
 	e->out_count = 0;
 	e->out_err = 0;
 	cv_buf_reset(&e->bytes);
-	if (vpx_codec_encode(&e->ctx, &img, pts, TIMEBASE / e->want.fps, e->key ? VPX_EFLAG_FORCE_KF : 0,
+	if (vpx_codec_encode(&e->ctx, &img, pts, (unsigned long)step, e->key ? VPX_EFLAG_FORCE_KF : 0,
 			     VPX_DL_REALTIME) != VPX_CODEC_OK)
 		return CV_EIO;
 	if (e->out_err < 0)

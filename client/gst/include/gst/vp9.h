@@ -30,7 +30,8 @@ int client_vp9_encoder_set_bitrate(struct client_vp9_encoder *e, uint32_t bps) C
 
 /*
  * Encodes a picture of the configured size. The layer units come lowest first in ret (borrowed until the next call),
- * at most MEDIA_SPATIAL_MAX. Picture times must grow. CV_EINVAL (size), CV_EIO (libvpx failed).
+ * at most MEDIA_SPATIAL_MAX. The bit rate is kept per picture:
+ * pictures that are left out spare their bits. CV_EINVAL (size), CV_EIO (libvpx failed).
  */
 int client_vp9_encode(struct client_vp9_encoder *e, const struct client_raw_picture *pic, int64_t capture_us,
 		      struct media_unit ret[MEDIA_SPATIAL_MAX], unsigned *ret_count) CV_NODISCARD;
