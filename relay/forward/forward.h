@@ -84,8 +84,8 @@ struct transfer {
 	size_t n_acceptors;
 };
 
-/* ---- sframe_head.c: RFC 9605 section 4.3, KID and counter only. CV_ETRUNCATED, CV_EFORMAT (not minimal). */
-int sframe_head_decode(const void *data, size_t len, uint64_t *ret_kid, uint64_t *ret_counter) CV_NODISCARD;
+/* ---- kid.c: RFC 9605 section 4.3, KID and counter only. CV_ETRUNCATED, CV_EFORMAT (not minimal). */
+int relay_kid_decode(const void *data, size_t len, uint64_t *ret_kid, uint64_t *ret_counter) CV_NODISCARD;
 
 /* ---- media.c */
 void conn_media(struct relay_conn *c, struct net_msg *m);

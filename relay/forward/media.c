@@ -21,7 +21,7 @@ static bool kid_matches(const struct proto_fragment *f)
 {
 	uint64_t kid, counter;
 
-	if (sframe_head_decode(f->ciphertext.data, f->ciphertext.len, &kid, &counter))
+	if (relay_kid_decode(f->ciphertext.data, f->ciphertext.len, &kid, &counter))
 		return false;
 	return kid >> 24 == f->stream && (kid >> 8 & 0xffff) == f->leaf;
 }

@@ -37,6 +37,15 @@ void conn_admit_rejected(struct relay_conn *c, const struct PB(AdmitRejected) * 
 	conn_refuse(who, PB_REFUSED(ADMISSION_REFUSED), m->detail);
 }
 
+/* The last one closes the door: nobody is left who could admit or remove anybody. */
+static void end_when_empty(struct relay_run *run)
+{
+	for (size_t i = 0; i < run->leaves; i++)
+		if (run->members[i] && !run->members[i]->left)
+			return;
+	run_end(run, "everybody has left");
+}
+
 void conn_leave(struct relay_conn *c, const struct PB(Leave) * m)
 {
 	struct relay_run *run = c->run;
@@ -52,6 +61,7 @@ void conn_leave(struct relay_conn *c, const struct PB(Leave) * m)
 	else
 		run_want_removal(run, member->leaf, PROTO_REASON_LOST, NULL, 0, now + LEAVE_BATCH_US);
 	conn_end(c, 1000);
+	end_when_empty(run);
 }
 
 static struct removal *find_removal(const struct relay_run *run, uint32_t leaf)

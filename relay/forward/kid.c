@@ -30,7 +30,7 @@ static int get_value(struct cv_reader *r, unsigned bits, uint64_t *ret)
 	return 0;
 }
 
-int sframe_head_decode(const void *data, size_t len, uint64_t *ret_kid, uint64_t *ret_counter)
+int relay_kid_decode(const void *data, size_t len, uint64_t *ret_kid, uint64_t *ret_counter)
 {
 	struct cv_reader r;
 	uint64_t kid, counter;

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <base/alloc.h>
+#include <base/log.h>
+
+#include "config.h"
+#include "keys.h"
+
+int relay_keys_read(struct cv_span root, struct cv_span manifest, uint64_t now, uint64_t *version,
+		    struct proto_signers *ret)
+{
+	struct proto_manifest m = {0};
+	struct proto_trust *trust = NULL;
+	uint8_t key[PROTO_KEY_LEN];
+	int err;
+
+	if ((err = proto_root_check(root.data, root.len, NULL, key)) ||
+	    (err = proto_manifest_open(manifest.data, manifest.len, key, &m)))
+		return err;
+	err = proto_manifest_check(&m, now, *version);
+	if (err == CV_EEXPIRED) {
+		cv_log(CV_LOG_WARNING, "keys", "the manifest is outside its period of validity",
+		       cv_log_uint("version", m.version));
+		err = m.version < *version ? CV_EREPLAY : 0;
+	}
+	if (!err)
+		err = proto_trust_new(root, &m, now, &trust);
+	if (!err) {
+		*ret = *proto_trust_grant_signers(trust);
+		*version = m.version;
+	}
+	proto_trust_free(trust);
+	proto_manifest_done(&m);
+	return err;
+}
+
+int relay_keys_load(const char *data, uint64_t now, struct cv_buf *ret_root, uint64_t *ret_version,
+		    struct proto_signers *ret)
+{
+	char *root_path = relay_path(data, RELAY_FILE_ROOT), *manifest_path = relay_path(data, RELAY_FILE_MANIFEST);
+	struct cv_buf root, manifest;
+	uint64_t version = 0;
+	int err = root_path && manifest_path ? 0 : CV_ENOMEM;
+
+	cv_buf_init(&root, RELAY_ROOT_MAX);
+	cv_buf_init(&manifest, RELAY_MANIFEST_MAX);
+	if (!err)
+		err = relay_file_read(root_path, RELAY_ROOT_MAX, &root);
+	if (!err)
+		err = relay_file_read(manifest_path, RELAY_MANIFEST_MAX, &manifest);
+	if (!err)
+		err = relay_keys_read((struct cv_span){root.data, root.len},
+				      (struct cv_span){manifest.data, manifest.len}, now, &version, ret);
+	if (!err) {
+		*ret_version = version;
+		*ret_root = root;
+		cv_buf_init(&root, 0);
+	}
+	cv_buf_done(&root);
+	cv_buf_done(&manifest);
+	cv_free(root_path);
+	cv_free(manifest_path);
+	return err;
+}
