@@ -4,7 +4,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <base/alloc.h>
+
 #include "fixture.h"
+#include "internal.h"
 
 #define MIB (1024 * 1024)
 
@@ -541,6 +544,57 @@ static void test_name_is_resolved(void **state)
 	assert_int_equal(net_tunnel_connect(f.loop, &o, &none, NULL, &t), CV_EINVAL);
 }
 
+static bool answered_or_closed(void)
+{
+	return f.client.messages || f.client.closed;
+}
+
+/* Connect, upgrade, send and receive with each allocation failing in turn: it works or it ends, and nothing leaks. */
+static void test_every_failed_allocation(void **state)
+{
+	struct net_connect_opts o = {.host = "127.0.0.1", .tls = f.tls_client};
+	struct net_tunnel_cbs cbs;
+	bool worked = false;
+
+	fixture_listen(NULL);
+	fixture_connect(NULL);
+	fixture_until(both_open);
+	cbs = f.client.t->cbs;
+	net_tunnel_abort(f.client.t);
+	o.port = net_server_port(f.server);
+	f.peer.echo = false;
+	for (long n = 0; !worked && n < 200; n++) {
+		struct net_send s = {.cls = NET_CLASS_BASE, .unit_end = true};
+		int err;
+
+		f.client = (struct end){0};
+		f.peer.opened = f.peer.closed = 0;
+		assert_int_equal(net_msg_from(4, "x", 1, &s.msg), 0);
+		cv_alloc_fail_at(n);
+		err = net_tunnel_connect(f.loop, &o, &cbs, &f.client, &f.client.t);
+		while (!err && !f.client.opened && !f.client.closed)
+			assert_int_equal(cv_loop_run_once(f.loop, 1000), 0);
+		while (!err && !f.client.closed && !f.peer.opened)
+			assert_int_equal(cv_loop_run_once(f.loop, 1000), 0);
+		if (!err && !f.client.closed && !f.peer.closed && net_tunnel_send(f.peer.t, &s) == 0) {
+			fixture_until(answered_or_closed);
+			worked = cv_alloc_count() <= n;
+		}
+		cv_alloc_fail_at(-1);
+		if (err)
+			assert_int_equal(err, CV_ENOMEM);
+		else if (!f.client.closed)
+			net_tunnel_abort(f.client.t);
+		net_msg_unref(f.client.last);
+		f.client.t = NULL;
+		f.client.last = NULL;
+		net_msg_unref(s.msg);
+		while (net_server_connections(f.server))
+			assert_int_equal(cv_loop_run_once(f.loop, 1000), 0);
+	}
+	assert_true(worked);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -569,6 +623,7 @@ int main(void)
 		T(test_maximum_per_address),
 		T(test_purge),
 		T(test_name_is_resolved),
+		T(test_every_failed_allocation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
