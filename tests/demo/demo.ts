@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// make demo: a whole meeting on this machine, and what it reached. usage: demo.mjs OUTDIR [CAMERA] [VOICE]
+import { createHash, randomFillSync } from 'node:crypto';
+import { createReadStream, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { media } from '../lib/build';
+import { type Proc, type Line } from '../lib/process';
+import { Person, Site } from '../lib/site';
+import { stretch, type Source } from './clips';
+import { contactSheet, measure, type Pair } from './measure';
+import { printTables } from './tables';
+
+const FILE_SIZE = 20_000_000;
+const BOTH_S = 6; // anna and bruno alone, then with chloé, then without bruno
+const THREE_S = 9;
+const LATE_S = 6;
+
+const started = Date.now();
+const say = (text: string) => console.log(`${((Date.now() - started) / 1000).toFixed(1).padStart(5)} s  ${text}`);
+const pause = (s: number) => new Promise((done) => setTimeout(done, s * 1000));
+
+export interface Member {
+  name: string;
+  email: string;
+  person: Person;
+  source: Source;
+  record: string;
+  proc?: Proc;
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+function makeFile(path: string): void {
+  writeFileSync(path, randomFillSync(Buffer.alloc(FILE_SIZE)));
+}
+
+async function prepare(site: Site, out: string, clip: string, voice: string): Promise<Member[]> {
+  const people = [
+    ['anna@example.org', 'Anna', 'Arendt', 'organiser'],
+    ['bruno@example.org', 'Bruno', 'Bel', 'user'],
+    ['chloe@example.org', 'Chloé', 'Cordier', 'user'],
+    ['dora@example.org', 'Dora', 'Dietz', 'user'],
+  ] as const;
+  say('inviting four people by mail; they validate their accounts and sign in');
+  const persons = await Promise.all(people.map(([email, first, last, role]) => site.user(email, first, last, role)));
+  const sources = await Promise.all([0, 1, 2].map((i) => stretch(clip, voice, out, i, 3)));
+  return people.map(([email, name], i) => ({
+    name,
+    email,
+    person: persons[i]!,
+    source: sources[i] ?? sources[0]!,
+    record: join(out, 'recordings', name.normalize('NFD').replace(/[^A-Za-z]/g, '').toLowerCase()),
+  }));
+}
+
+function enter(m: Member, meeting: string, file?: string): Proc {
+  mkdirSync(m.record, { recursive: true });
+  m.proc = m.person.join(meeting, {
+    camera: m.source.camera,
+    audio: m.source.voice,
+    loop: true,
+    record: m.record,
+    ...(file ? { sendFiles: [file] } : {}),
+  });
+  return m.proc;
+}
+
+const codes = (m: Member) => m.proc!.events.filter((e) => e['event'] === 'security-code');
+
+/** The security codes that every pair of members showed in one epoch are equal, those of different epochs differ. */
+function compareCodes(members: Member[]): { equal: boolean; distinct: boolean; epochs: number[]; byMember: Line } {
+  const byEpoch = new Map<number, Set<string>>();
+  for (const m of members)
+    for (const e of codes(m)) byEpoch.set(e['epoch'], (byEpoch.get(e['epoch']) ?? new Set()).add(e['code']));
+  const all = [...byEpoch.values()].flatMap((s) => [...s]);
+  return {
+    equal: byEpoch.size > 0 && [...byEpoch.values()].every((s) => s.size === 1),
+    distinct: new Set(all).size === all.length,
+    epochs: [...byEpoch.keys()].sort((a, b) => a - b),
+    byMember: Object.fromEntries(members.map((m) => [m.email, codes(m).map((e) => ({ epoch: e['epoch'], code: e['code'] }))])),
+  };
+}
+
+async function hold(site: Site, out: string, members: Member[]): Promise<Line> {
+  const [anna, bruno, chloe, dora] = members as [Member, Member, Member, Member];
+  const file = join(out, 'minutes.bin');
+  const received = join(out, 'received');
+  makeFile(file);
+  mkdirSync(received, { recursive: true });
+  const meeting = await anna.person.meeting('Ward round', [bruno.email, chloe.email]);
+  say(`meeting ${meeting.slice(0, 8)}… created; Anna and Bruno come in`);
+
+  const a = enter(anna, meeting);
+  const joined = await a.event('joined');
+  const b = enter(bruno, meeting);
+  await b.event('joined');
+  const refused = dora.person.join(meeting);
+  const refusal = await refused.exit();
+  say(`Dora, who is not invited, is refused: exit code ${refusal}, "${refused.stderr.trim().split('\n').pop()}"`);
+  await pause(BOTH_S);
+
+  const c = enter(chloe, meeting);
+  await c.event('joined');
+  say('Chloé joins late');
+  await Promise.all([a, b].map((p) => p.event('participant-joined', (e) => e['email'] === chloe.email)));
+  a.send({ command: 'send-file', path: file });
+  const [offerB, offerC] = await Promise.all([b.event('file-offered'), c.event('file-offered')]);
+  b.send({ command: 'decline', transfer: offerB['transfer'] });
+  c.send({ command: 'accept', transfer: offerC['transfer'], directory: received });
+  const [, done] = await Promise.all([pause(THREE_S), c.event('file-done', () => true, 40000)]);
+  say(`a file of ${FILE_SIZE / 1e6} MB: Bruno declines, Chloé has it`);
+
+  const before = Date.now();
+  a.send({ command: 'remove', user: bruno.email });
+  const left = await b.event('left');
+  const removedExit = await b.exit();
+  say(`Anna removes Bruno: his client ends with exit code ${removedExit}`);
+  const again = bruno.person.join(meeting);
+  const againExit = await again.exit();
+  await pause(LATE_S);
+  a.send({ command: 'leave' });
+  c.send({ command: 'leave' });
+  const exits = await Promise.all([a.exit(), c.exit()]);
+  say('Anna and Chloé leave');
+  const after = JSON.parse(JSON.stringify(b.events.filter((e) => e['event'] === 'stats' && e['time_ms'] > before)));
+
+  return {
+    meeting,
+    tls: { version: joined['tls'], cipher: joined['cipher'] },
+    uninvited: { email: dora.email, exit: refusal, message: refused.stderr.trim() },
+    removed: {
+      email: bruno.email,
+      exit: removedExit,
+      reason: left['reason'],
+      rejoin_exit: againExit,
+      rejoin_message: again.stderr.trim(),
+      frames_decrypted_after_removal: framesAfter(bruno, left, after),
+    },
+    exits: { anna: exits[0], chloe: exits[1] },
+    file: {
+      size: FILE_SIZE,
+      sha256_sent: await sha256(file),
+      sha256_received: await sha256(done['path'] as string),
+      declined_by: bruno.email,
+      files_at_decliner: readdirSync(bruno.record).filter((n) => n.includes('minutes')).length,
+    },
+    security_codes: compareCodes([anna, bruno, chloe]),
+  };
+}
+
+/** Frames that the removed member's client reports as decrypted after it was told of its removal. */
+function framesAfter(m: Member, left: Line, stats: Line[]): number {
+  const at = m.proc!.events.indexOf(left);
+  const late = m.proc!.events.slice(at + 1).filter((e) => e['event'] === 'stats');
+  const decoded = (e: Line) => (e['streams'] as Line[]).filter((s) => s['direction'] === 'in').reduce((n, s) => n + (s['frames'] as number), 0);
+  const last = m.proc!.events.slice(0, at).filter((e) => e['event'] === 'stats').at(-1);
+  return late.length && last ? Math.max(...late.map(decoded)) - decoded(last) : stats.length ? decoded(stats.at(-1)!) : 0;
+}
+
+async function main(): Promise<void> {
+  const out = resolve(process.argv[2] ?? 'build/demo');
+  const clip = resolve(process.argv[3] || media.clip);
+  const voice = resolve(process.argv[4] || media.voice);
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(join(out, 'recordings'), { recursive: true });
+
+  say('setting up an organisation: manager, relay, database, certificates');
+  const site = await Site.create('demo');
+  let report: Line;
+  let pairs: Pair[];
+  try {
+    const members = await prepare(site, out, clip, voice);
+    report = await hold(site, out, members);
+    say('measuring what was received against what was sent');
+    pairs = await measure(members.slice(0, 3));
+    await contactSheet(pairs, join(out, 'contact-sheet.png'));
+  } finally {
+    await site.stop();
+  }
+  report['pairs'] = pairs.map(({ sheet: _, ...rest }) => rest);
+  report['seconds'] = (Date.now() - started) / 1000;
+  writeFileSync(join(out, 'report.json'), JSON.stringify(report, null, 2) + '\n');
+  printTables(report, pairs);
+  say(`done; recordings, report.json and contact-sheet.png are in ${out}`);
+}
+
+main().catch((err: Error) => {
+  console.error(`demo: ${err.message}`);
+  process.exitCode = 1;
+});
