@@ -62,6 +62,7 @@ enum {
 #define OPUS_PRE_SKIP     312 /* samples that an Opus decoder gives before the first real one */
 #define OPUS_DELAY_NS     6500000
 #define OPUS_PRE_ROLL_NS  80000000
+#define PICTURE_MS        33 /* how long the last picture counts as shown */
 #define CLUSTER_MS        1000
 #define CLUSTER_KEY_MS    300 /* a key picture begins a new cluster when the present one is this long */
 #define WAIT_TRACKS_MS    2000
@@ -93,7 +94,7 @@ struct client_webm {
 	uint64_t duration_at; /* of the duration's 8 bytes */
 	uint64_t seek_at;     /* of the seek head */
 	size_t seek_len;
-	int64_t last_ms; /* end of the last frame */
+	int64_t last_ms; /* end of the last frame written */
 	struct cv_buf bytes;
 	struct block block[BLOCKS_MAX];
 	unsigned blocks;
@@ -363,6 +364,17 @@ static int note_cue(struct client_webm *w, int64_t time_ms)
 	return 0;
 }
 
+/* The duration: the end of the last frame that is in the file. */
+static void note_end(struct client_webm *w)
+{
+	for (unsigned i = 0; i < w->blocks; i++) {
+		const struct block *k = &w->block[i];
+		int64_t end = k->time_ms + (k->kind == MEDIA_PICTURE ? PICTURE_MS : MEDIA_VOICE_US / 1000);
+		if (end > w->last_ms)
+			w->last_ms = end;
+	}
+}
+
 /* Writes the collected blocks as one cluster, whole or not at all. */
 static int write_cluster(struct client_webm *w)
 {
@@ -392,6 +404,7 @@ static int write_cluster(struct client_webm *w)
 		goto out;
 	r = note_cue(w, base_ms);
 	w->end += b.len;
+	note_end(w);
 out:
 	cv_buf_done(&b);
 	w->blocks = 0;
@@ -514,9 +527,6 @@ int client_webm_add(struct client_webm *w, enum media_kind kind, int64_t time_ms
 		w->picture = true;
 	else
 		w->voice = true;
-	int64_t end = time_ms + (kind == MEDIA_PICTURE ? 33 : MEDIA_VOICE_US / 1000);
-	if (end > w->last_ms)
-		w->last_ms = end;
 	return 0;
 }
 
