@@ -2,7 +2,7 @@
 // A whole organisation on loopback: manager, relay, and people with accounts.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { freePorts, programs } from './build';
 import { validationLink } from './outbox';
 import { Proc, run, type Line, type ProcOptions } from './process';
@@ -87,6 +87,9 @@ export class Site {
   get relayData(): string {
     return join(this.dir, 'relay');
   }
+  get relayConf(): string {
+    return join(this.relayData, 'relay.conf');
+  }
   get outbox(): string {
     return join(this.data, 'outbox');
   }
@@ -133,28 +136,24 @@ export class Site {
   }
 
   async startManager(): Promise<void> {
-    this.manager = new Proc(programs.manager(), ['run', '--config', join(this.data, 'manager.ini')]);
+    this.manager = new Proc(programs.manager(), ['run', '--data', this.data]);
     this.processes.push(this.manager);
     await this.manager.said(/listening|ready/i);
   }
 
   private async enrolRelay(): Promise<void> {
-    const token = await run(programs.manager(), ['relay-token', '--config', join(this.data, 'manager.ini')]);
-    const line = token.stdout.match(/conclave-relay (enrol .*)/)?.[1];
+    const token = await run(programs.manager(), ['relay-token', '--url', this.relayUrl, '--data', this.data]);
+    const line = token.stdout.split('\n').find((l) => l.includes('conclave-relay enrol'));
     if (!line) throw new Error(`relay-token printed no command\n${token.stdout}`);
-    const words = [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map((m) => m[1] ?? m[2] ?? m[3]!);
-    // The printed line is a template for the operator: address and folder of the relay are the operator's to fill in.
-    const keep: string[] = [];
-    for (let i = 0; i < words.length; i++) {
-      if (['--url', '--listen', '--data'].includes(words[i]!)) i++;
-      else keep.push(words[i]!);
-    }
-    const port = this.ports[1];
-    await run(programs.relay(), [...keep, '--url', this.relayUrl, '--listen', `127.0.0.1:${port}`, '--data', this.relayData]);
+    // The printed line as an operator would paste it; where the relay listens and keeps its things is added.
+    const place = `--listen 127.0.0.1:${this.ports[1]} --data '${this.relayData}' --config '${this.relayConf}'`;
+    await run('/bin/sh', ['-c', `${line.trim()} ${place}`], {
+      env: { PATH: `${dirname(programs.relay())}:${process.env['PATH']}` },
+    });
   }
 
   async startRelay(): Promise<void> {
-    this.relay = new Proc(programs.relay(), ['run', '--config', join(this.relayData, 'relay.ini')]);
+    this.relay = new Proc(programs.relay(), ['run', '--config', this.relayConf]);
     this.processes.push(this.relay);
     await this.relay.said(/listening|ready/i);
   }
