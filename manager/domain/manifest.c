@@ -93,11 +93,15 @@ static size_t fill_intermediates(const struct mgr_keys *k, struct proto_intermed
 	return n;
 }
 
-static int64_t present_version(struct mgr_app *app)
+/* A database that cannot be read must not take the version back to 1. */
+static int present_version(struct mgr_app *app, int64_t *ret_version)
 {
 	char text[32];
-	return mgr_store_setting_get(app->store, "manifest_version", text, sizeof text) == 0 ? strtoll(text, NULL, 10) :
-											       0;
+	int r = mgr_store_setting_get(app->store, "manifest_version", text, sizeof text);
+	if (r < 0 && r != CV_ENOTFOUND)
+		return r;
+	*ret_version = r == 0 ? strtoll(text, NULL, 10) : 0;
+	return 0;
 }
 
 static int keep(struct mgr_app *app, const struct cv_buf *object, int64_t version, int64_t expires)
@@ -125,14 +129,18 @@ int mgr_manifest_sign(struct mgr_app *app)
 {
 	struct proto_intermediate intermediates[4];
 	struct cv_buf object;
-	int64_t now = mgr_now(app), version = present_version(app) + 1;
+	int64_t now = mgr_now(app), version = 0;
 	if (!app->keys->has_root)
 		return MGR_EROOT;
+	int r = present_version(app, &version);
+	if (r < 0)
+		return r;
+	version++;
 	struct servers *servers = cv_calloc(1, sizeof *servers);
 	if (!servers)
 		return CV_ENOMEM;
 	cv_buf_init(&object, PROTO_SIGNED_MAX);
-	int r = fill_servers(app, servers);
+	r = fill_servers(app, servers);
 	if (r < 0)
 		goto out;
 	struct proto_manifest m = {.version = (uint64_t)version,
