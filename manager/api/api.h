@@ -16,8 +16,8 @@
 
 struct mgr_request {
 	const char *method, *path;
-	const char *query;   /* without '?'; NULL: none */
-	const char *address; /* of the client */
+	const char *query;                                /* without '?'; NULL: none */
+	const char *address;                              /* of the client */
 	const char *authorization, *proof, *content_type; /* header values; NULL: absent */
 	const void *body;
 	size_t body_len;

@@ -42,9 +42,9 @@ static int put_certificate(struct mgr_call *c, const struct mgr_account *a, cons
 	cv_buf_init(&der, PROTO_CERTIFICATE_MAX);
 	int r = mgr_identity_issue(c->app, a, key, &der);
 	if (r == 0)
-		json_object_set_new(c->out, "certificate",
-				    json_pack("[o, o]", mgr_json_b64(der.data, der.len),
-					      mgr_json_b64(issuer->data, issuer->len)));
+		json_object_set_new(
+			c->out, "certificate",
+			json_pack("[o, o]", mgr_json_b64(der.data, der.len), mgr_json_b64(issuer->data, issuer->len)));
 	cv_buf_done(&der);
 	return r;
 }
@@ -81,8 +81,7 @@ static int logout(struct mgr_call *c)
 static int whoami(struct mgr_call *c)
 {
 	c->out = json_pack("{s:o, s:s, s:I}", "user", mgr_json_account(&c->who.account), "organisation",
-			   c->app->conf->organisation, "expires_in",
-			   (json_int_t)(c->who.expires - mgr_now(c->app)));
+			   c->app->conf->organisation, "expires_in", (json_int_t)(c->who.expires - mgr_now(c->app)));
 	return 0;
 }
 

@@ -132,8 +132,8 @@ json_t *mgr_json_account(const struct mgr_account *a)
 {
 	const char *state = a->disabled ? "disabled" : a->has_record ? "active" : "invited";
 	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s}", "id", mgr_json_hex(a->id, sizeof a->id), "email", a->email,
-			 "first_name", a->first_name, "last_name", a->last_name, "role", mgr_role_name(a->role), "state",
-			 state);
+			 "first_name", a->first_name, "last_name", a->last_name, "role", mgr_role_name(a->role),
+			 "state", state);
 }
 
 json_t *mgr_json_pins(const struct mgr_relay *r)

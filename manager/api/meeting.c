@@ -27,9 +27,9 @@ static int meeting_json(struct mgr_call *c, const struct mgr_meeting *m, json_t 
 	if (r < 0 && r != CV_ENOTFOUND)
 		return r;
 	*ret = json_pack("{s:o, s:s, s:o, s:I, s:o, s:b, s:b}", "id", mgr_json_hex(m->id, sizeof m->id), "title",
-			 m->title, "start", time_or_null(m->start), "duration_minutes",
-			 (json_int_t)m->duration_minutes, "organiser", mgr_json_account(&organiser), "cancelled",
-			 m->cancelled != 0, "running", r == 0 && run.reported != 0);
+			 m->title, "start", time_or_null(m->start), "duration_minutes", (json_int_t)m->duration_minutes,
+			 "organiser", mgr_json_account(&organiser), "cancelled", m->cancelled != 0, "running",
+			 r == 0 && run.reported != 0);
 	cv_wipe(&run, sizeof run);
 	return *ret ? 0 : CV_ENOMEM;
 }
@@ -127,7 +127,7 @@ static int meeting_show(struct mgr_call *c)
 }
 
 static int change_invitations(struct mgr_call *c, int (*change)(struct mgr_app *, const struct mgr_account *,
-								 const uint8_t *, const char *const *, size_t))
+								const uint8_t *, const char *const *, size_t))
 {
 	struct mgr_meeting m;
 	const char **emails = NULL;
@@ -178,11 +178,12 @@ static int join(struct mgr_call *c)
 	json_t *meeting = json_pack("{s:o, s:s, s:o}", "id", mgr_json_hex(j.meeting.id, MGR_ID_LEN), "title",
 				    j.meeting.title, "organiser", mgr_json_account(&j.organiser));
 	json_t *grant = j.grant.len ? mgr_json_b64(j.grant.data, j.grant.len) : json_null();
-	c->out = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:I}", "run_id", mgr_json_hex(j.run_id, MGR_ID_LEN),
-			   "meeting", meeting, "ticket", mgr_json_b64(j.ticket.data, j.ticket.len), "admission",
-			   mgr_json_b64(j.admission.data, j.admission.len), "lobby_key",
-			   mgr_json_b64(j.lobby_key, sizeof j.lobby_key), "creation_grant", grant, "relays",
-			   relays_json(&j), "switches", (int)j.switches, "server_time", (json_int_t)mgr_now(c->app));
+	c->out =
+		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:I}", "run_id", mgr_json_hex(j.run_id, MGR_ID_LEN),
+			  "meeting", meeting, "ticket", mgr_json_b64(j.ticket.data, j.ticket.len), "admission",
+			  mgr_json_b64(j.admission.data, j.admission.len), "lobby_key",
+			  mgr_json_b64(j.lobby_key, sizeof j.lobby_key), "creation_grant", grant, "relays",
+			  relays_json(&j), "switches", (int)j.switches, "server_time", (json_int_t)mgr_now(c->app));
 	mgr_joined_done(&j);
 	return c->out ? 0 : CV_ENOMEM;
 }

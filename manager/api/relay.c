@@ -7,7 +7,7 @@
 #include "api/call.h"
 #include "domain/relay.h"
 
-#define CSR_MAX       8192
+#define CSR_MAX        8192
 #define EVENTS_AT_ONCE 256
 
 /* Root, manifest and the grant signers' keys (raw, also found in the manifest's intermediates). */
@@ -77,7 +77,8 @@ static int keys(struct mgr_call *c)
 
 static int append_event(void *arg, const struct mgr_event *e)
 {
-	json_t *j = json_pack("{s:I, s:s, s:I}", "n", (json_int_t)e->n, "kind", e->kind, "time", (json_int_t)e->created);
+	json_t *j =
+		json_pack("{s:I, s:s, s:I}", "n", (json_int_t)e->n, "kind", e->kind, "time", (json_int_t)e->created);
 	if (e->has_run)
 		json_object_set_new(j, "run_id", mgr_json_hex(e->run_id, sizeof e->run_id));
 	if (e->object)

@@ -86,7 +86,8 @@ static int find_route(const struct mgr_request *req, struct mgr_response *res, u
 	int r = MGR_ENOTFOUND;
 	for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
 		for (const struct mgr_route *route = tables[t]; route->method; route++) {
-			if (!(route->flags & MGR_ROUTE_RELAYS) == req->relays || !match(route->pattern, req->path, ret_id))
+			if (!(route->flags & MGR_ROUTE_RELAYS) == req->relays ||
+			    !match(route->pattern, req->path, ret_id))
 				continue;
 			if (!strcmp(route->method, req->method)) {
 				*ret_route = route;

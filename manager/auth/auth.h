@@ -65,11 +65,11 @@ int mgr_identity_issue(struct mgr_app *app, const struct mgr_account *a, const u
 
 /* ---- DPoP, RFC 9449 ---- */
 
-#define MGR_PROOF_SKEW_S  60
-#define MGR_PROOF_MAX     4096
-#define MGR_NONCE_PERIOD  300
-#define MGR_NONCE_TEXT    23
-#define MGR_JTI_MAX       128
+#define MGR_PROOF_SKEW_S 60
+#define MGR_PROOF_MAX    4096
+#define MGR_NONCE_PERIOD 300
+#define MGR_NONCE_TEXT   23
+#define MGR_JTI_MAX      128
 
 struct mgr_proof_want {
 	const char *method, *url; /* url without query */

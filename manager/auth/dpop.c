@@ -132,8 +132,8 @@ int mgr_proof_check(const struct mgr_app *app, const char *proof, const struct m
 	    sig_len != sizeof signature)
 		return MGR_EPROOF;
 	/* The signature first: nothing that the device did not write is parsed. */
-	if (crypto_sign_ed25519_verify_detached(signature, (const uint8_t *)proof,
-						(unsigned long long)(dot2 - proof), want->device_key) != 0)
+	if (crypto_sign_ed25519_verify_detached(signature, (const uint8_t *)proof, (unsigned long long)(dot2 - proof),
+						want->device_key) != 0)
 		return MGR_EPROOF;
 	json_t *header = part(proof, (size_t)(dot1 - proof));
 	json_t *claims = part(dot1 + 1, (size_t)(dot2 - dot1 - 1));

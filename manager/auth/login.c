@@ -302,7 +302,7 @@ int mgr_identity_issue(struct mgr_app *app, const struct mgr_account *a, const u
 		len--;
 	memcpy(id.display_name, name, len);
 	id.display_name[len] = 0;
-	return proto_identity_issue(app->keys->issuer_seed, (struct cv_span){app->keys->issuer.data,
-									     app->keys->issuer.len},
-				    &id, app->rng, ret_der);
+	return proto_identity_issue(app->keys->issuer_seed,
+				    (struct cv_span){app->keys->issuer.data, app->keys->issuer.len}, &id, app->rng,
+				    ret_der);
 }

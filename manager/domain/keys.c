@@ -155,15 +155,14 @@ out:
 	return r;
 }
 
-static int make_intermediates(const char *dir, const uint8_t root_seed[PROTO_KEY_LEN], struct cv_span root,
-			      int64_t now, const struct cv_rng *rng)
+static int make_intermediates(const char *dir, const uint8_t root_seed[PROTO_KEY_LEN], struct cv_span root, int64_t now,
+			      const struct cv_rng *rng)
 {
 	int r = make_intermediate(dir, "issuer.pem", "issuer.key", PROTO_INTERMEDIATE_ISSUER, root_seed, root, now,
 				  rng);
 	if (r < 0)
 		return r;
-	return make_intermediate(dir, "grants.pem", "grants.key", PROTO_INTERMEDIATE_GRANTS, root_seed, root, now,
-				 rng);
+	return make_intermediate(dir, "grants.pem", "grants.key", PROTO_INTERMEDIATE_GRANTS, root_seed, root, now, rng);
 }
 
 static int make_opaque(const char *dir, const struct cv_rng *rng)

@@ -91,7 +91,8 @@ static int invite_all(struct mgr_app *app, const struct mgr_account *by, const s
 int mgr_meeting_create(struct mgr_app *app, const struct mgr_account *by, const struct mgr_new_meeting *new,
 		       struct mgr_meeting *ret_meeting)
 {
-	struct mgr_meeting m = {.start = new->start, .duration_minutes = new->duration_minutes, .created = mgr_now(app)};
+	struct mgr_meeting m = {
+		.start = new->start, .duration_minutes = new->duration_minutes, .created = mgr_now(app)};
 	if (!mgr_may(by->role, MGR_ACT_ORGANISE))
 		return MGR_EFORBIDDEN;
 	if (new->duration_minutes < 0 || new->duration_minutes > MGR_DURATION_MAX)

@@ -12,12 +12,12 @@
 #define MGR_ROTATE_S        (60 * 86400) /* intermediates are renewed when less is left */
 
 /* Files below the data folder. */
-#define MGR_DB_FILE         "conclave.db"
-#define MGR_KEYS_DIR        "keys"
-#define MGR_RELAY_CA        "tls/relay-ca.pem"
-#define MGR_RELAY_CA_KEY    "tls/relay-ca.key"
-#define MGR_RELAY_CERT      "tls/relays.pem" /* of the listener for relays, by that CA */
-#define MGR_RELAY_KEY       "tls/relays.key"
+#define MGR_DB_FILE      "conclave.db"
+#define MGR_KEYS_DIR     "keys"
+#define MGR_RELAY_CA     "tls/relay-ca.pem"
+#define MGR_RELAY_CA_KEY "tls/relay-ca.key"
+#define MGR_RELAY_CERT   "tls/relays.pem" /* of the listener for relays, by that CA */
+#define MGR_RELAY_KEY    "tls/relays.key"
 
 /* A one-time token, MGR_RELAY_TOKEN_S. */
 int mgr_relay_token(struct mgr_app *app, char ret_token[MGR_TOKEN_TEXT]) CV_NODISCARD;

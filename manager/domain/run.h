@@ -5,11 +5,11 @@
 
 #include "domain/app.h"
 
-#define MGR_RUN_CREATE_S     15 /* the creator's first report must come within */
-#define MGR_RUN_SILENCE_S    30 /* without any report the run is over */
-#define MGR_JOIN_GRACE_S     60 /* a ticket's life: who was let in may still be on the way */
-#define MGR_REPORT_EPOCHS    256
-#define MGR_SIGNED_OBJECT    4096
+#define MGR_RUN_CREATE_S  15 /* the creator's first report must come within */
+#define MGR_RUN_SILENCE_S 30 /* without any report the run is over */
+#define MGR_JOIN_GRACE_S  60 /* a ticket's life: who was let in may still be on the way */
+#define MGR_REPORT_EPOCHS 256
+#define MGR_SIGNED_OBJECT 4096
 
 struct mgr_joined {
 	uint8_t run_id[MGR_ID_LEN];
@@ -56,8 +56,7 @@ int mgr_run_revoke_in_meeting(struct mgr_app *app, const uint8_t meeting_id[MGR_
 			      const uint8_t user_id[MGR_ID_LEN]) CV_NODISCARD;
 /* A revocation for every run. */
 int mgr_run_revoke_everywhere(struct mgr_app *app, const uint8_t user_id[MGR_ID_LEN]) CV_NODISCARD;
-int mgr_run_end_of_meeting(struct mgr_app *app, const uint8_t meeting_id[MGR_ID_LEN],
-			   const char *reason) CV_NODISCARD;
+int mgr_run_end_of_meeting(struct mgr_app *app, const uint8_t meeting_id[MGR_ID_LEN], const char *reason) CV_NODISCARD;
 /* Ends runs that are silent or were never begun. Call every few seconds, in a transaction. */
 int mgr_run_sweep(struct mgr_app *app) CV_NODISCARD;
 

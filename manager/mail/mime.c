@@ -108,10 +108,8 @@ static icalcomponent *event_of(const struct mgr_calendar *c)
 	icalproperty *attendee = mailto(icalproperty_new_attendee, c->attendee_email, NULL);
 	icalproperty_add_parameter(attendee, icalparameter_new_role(ICAL_ROLE_REQPARTICIPANT));
 	icalcomponent_add_property(event, icalproperty_new_uid(c->uid));
-	icalcomponent_add_property(event,
-				   icalproperty_new_dtstamp(icaltime_from_timet_with_zone(c->stamp, 0, utc)));
-	icalcomponent_add_property(event,
-				   icalproperty_new_dtstart(icaltime_from_timet_with_zone(c->start, 0, utc)));
+	icalcomponent_add_property(event, icalproperty_new_dtstamp(icaltime_from_timet_with_zone(c->stamp, 0, utc)));
+	icalcomponent_add_property(event, icalproperty_new_dtstart(icaltime_from_timet_with_zone(c->start, 0, utc)));
 	icalcomponent_add_property(
 		event, icalproperty_new_dtend(icaltime_from_timet_with_zone(c->start + minutes * 60, 0, utc)));
 	icalcomponent_add_property(event, icalproperty_new_summary(c->title));

@@ -27,8 +27,9 @@ struct mgr_arg {
 #define ARG_ID(p)      ARG_BLOB((p), 16)
 #define ARG_HASH(p)    ARG_BLOB((p), 32)
 #define ARG_NULL       ((struct mgr_arg){.kind = MGR_ARG_NULL})
-#define ARGS(...)      (const struct mgr_arg[]){__VA_ARGS__}, sizeof((const struct mgr_arg[]){__VA_ARGS__}) / sizeof(struct mgr_arg)
-#define NO_ARGS        NULL, 0
+#define ARGS(...)                                                                                                      \
+	(const struct mgr_arg[]){__VA_ARGS__}, sizeof((const struct mgr_arg[]){__VA_ARGS__}) / sizeof(struct mgr_arg)
+#define NO_ARGS NULL, 0
 
 struct mgr_db;
 struct mgr_stmt;

@@ -7,7 +7,8 @@ int mgr_store_mail_add(struct mgr_store *s, const char *recipient, const char *k
 {
 	if (len > MGR_MAIL_MAX)
 		return CV_ELIMIT;
-	return mgr_db_run(s->db, "INSERT INTO mail (recipient, kind, message, created, due) VALUES ($1, $2, $3, $4, $4)",
+	return mgr_db_run(s->db,
+			  "INSERT INTO mail (recipient, kind, message, created, due) VALUES ($1, $2, $3, $4, $4)",
 			  ARGS(ARG_TEXT(recipient), ARG_TEXT(kind), ARG_BLOB(message, len), ARG_INT(now)), NULL);
 }
 
@@ -65,9 +66,9 @@ int mgr_store_mail_sent(struct mgr_store *s, int64_t n, int64_t now)
 int mgr_store_mail_failed(struct mgr_store *s, int64_t n, const char *why, int64_t due, int64_t now)
 {
 	if (due > 0)
-		return mgr_db_change(
-			s->db, "UPDATE mail SET attempts = attempts + 1, due = $1, last_error = $2 WHERE n = $3",
-			ARGS(ARG_INT(due), ARG_TEXT(why), ARG_INT(n)));
+		return mgr_db_change(s->db,
+				     "UPDATE mail SET attempts = attempts + 1, due = $1, last_error = $2 WHERE n = $3",
+				     ARGS(ARG_INT(due), ARG_TEXT(why), ARG_INT(n)));
 	return mgr_db_change(s->db,
 			     "UPDATE mail SET attempts = attempts + 1, failed = $1, last_error = $2, message = NULL"
 			     " WHERE n = $3",

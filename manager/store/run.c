@@ -95,9 +95,9 @@ int mgr_store_run_each_of_user(struct mgr_store *s, const uint8_t user_id[MGR_ID
 
 int mgr_store_run_end(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], const char *reason, int64_t now)
 {
-	return mgr_db_change(
-		s->db, "UPDATE run SET ended = $1, end_reason = $2, lobby_key = NULL WHERE id = $3 AND ended = 0",
-		ARGS(ARG_INT(now), ARG_TEXT(reason), ARG_ID(id)));
+	return mgr_db_change(s->db,
+			     "UPDATE run SET ended = $1, end_reason = $2, lobby_key = NULL WHERE id = $3 AND ended = 0",
+			     ARGS(ARG_INT(now), ARG_TEXT(reason), ARG_ID(id)));
 }
 
 int mgr_store_run_reported(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], int64_t now)
@@ -174,10 +174,11 @@ int mgr_store_report_add(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], 
 			   ARGS(ARG_ID(run_id), ARG_INT(epoch), ARG_HASH(hash), ARG_INT(now)), NULL);
 	if (r < 0)
 		return r;
-	r = mgr_db_run(s->db,
-		       "DELETE FROM epoch_report WHERE run_id = $1 AND epoch <> $2 AND epoch NOT IN"
-		       " (SELECT epoch FROM epoch_report WHERE run_id = $1 ORDER BY received DESC, epoch DESC LIMIT $3)",
-		       ARGS(ARG_ID(run_id), ARG_INT(epoch), ARG_INT(keep)), NULL);
+	r = mgr_db_run(
+		s->db,
+		"DELETE FROM epoch_report WHERE run_id = $1 AND epoch <> $2 AND epoch NOT IN"
+		" (SELECT epoch FROM epoch_report WHERE run_id = $1 ORDER BY received DESC, epoch DESC LIMIT $3)",
+		ARGS(ARG_ID(run_id), ARG_INT(epoch), ARG_INT(keep)), NULL);
 	if (r < 0)
 		return r;
 	return mgr_db_int(s->db, "SELECT count(*) FROM epoch_report WHERE run_id = $1 AND epoch = $2",

@@ -91,7 +91,8 @@ int mgr_store_commit(struct mgr_store *s)
 void mgr_store_rollback(struct mgr_store *s)
 {
 	/* Fails only when the database has rolled back by itself. */
-	(void)mgr_db_run(s->db, "ROLLBACK", NO_ARGS, NULL);
+	int r = mgr_db_run(s->db, "ROLLBACK", NO_ARGS, NULL);
+	(void)r;
 }
 
 struct text_out {
@@ -123,11 +124,11 @@ int mgr_store_setting_set(struct mgr_store *s, const char *name, const char *val
 			  ARGS(ARG_TEXT(name), ARG_TEXT(value)), NULL);
 }
 
-#define EVENT_LIFE        (7 * 86400)
-#define RUN_KEEP          (90 * 86400)
-#define MAIL_KEEP         (90 * 86400)
-#define THROTTLE_FORGET   86400
-#define LINK_KEEP         (30 * 86400)
+#define EVENT_LIFE      (7 * 86400)
+#define RUN_KEEP        (90 * 86400)
+#define MAIL_KEEP       (90 * 86400)
+#define THROTTLE_FORGET 86400
+#define LINK_KEEP       (30 * 86400)
 
 int mgr_store_prune(struct mgr_store *s, int64_t now, int64_t throttle_max)
 {

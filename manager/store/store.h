@@ -112,8 +112,7 @@ struct mgr_throttle {
 };
 
 /* CV_ENOTFOUND: none counted. */
-int mgr_store_throttle_get(struct mgr_store *s, const uint8_t key[MGR_HASH_LEN],
-			   struct mgr_throttle *ret) CV_NODISCARD;
+int mgr_store_throttle_get(struct mgr_store *s, const uint8_t key[MGR_HASH_LEN], struct mgr_throttle *ret) CV_NODISCARD;
 int mgr_store_throttle_set(struct mgr_store *s, const uint8_t key[MGR_HASH_LEN],
 			   const struct mgr_throttle *t) CV_NODISCARD;
 int mgr_store_throttle_delete(struct mgr_store *s, const uint8_t key[MGR_HASH_LEN]) CV_NODISCARD;
@@ -177,8 +176,7 @@ int mgr_store_run_live(struct mgr_store *s, const uint8_t meeting_id[MGR_ID_LEN]
 int mgr_store_run_each_live(struct mgr_store *s, int (*row)(void *arg, const struct mgr_run *run),
 			    void *arg) CV_NODISCARD;
 /* Forgets the lobby key too. CV_ENOTFOUND when it has ended already. */
-int mgr_store_run_end(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], const char *reason,
-		      int64_t now) CV_NODISCARD;
+int mgr_store_run_end(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], const char *reason, int64_t now) CV_NODISCARD;
 int mgr_store_run_reported(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], int64_t now) CV_NODISCARD;
 int mgr_store_run_alarm(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], int64_t epoch) CV_NODISCARD;
 /* A device has been let in (again). */
@@ -202,8 +200,7 @@ int mgr_store_ban_has(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], con
 		      bool *ret_has) CV_NODISCARD;
 /* Remembers the value; ret_values: how many different ones this epoch has now. Keeps the newest `keep` of the run. */
 int mgr_store_report_add(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], int64_t epoch,
-			 const uint8_t hash[MGR_HASH_LEN], int64_t now, int64_t keep,
-			 int64_t *ret_values) CV_NODISCARD;
+			 const uint8_t hash[MGR_HASH_LEN], int64_t now, int64_t keep, int64_t *ret_values) CV_NODISCARD;
 
 /* ---- relays ---- */
 
@@ -219,8 +216,7 @@ struct mgr_relay {
 int mgr_store_relay_add(struct mgr_store *s, const struct mgr_relay *r) CV_NODISCARD;
 int mgr_store_relay_get(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], struct mgr_relay *ret) CV_NODISCARD;
 /* Those in service, oldest first. */
-int mgr_store_relay_each(struct mgr_store *s, int (*row)(void *arg, const struct mgr_relay *r),
-			 void *arg) CV_NODISCARD;
+int mgr_store_relay_each(struct mgr_store *s, int (*row)(void *arg, const struct mgr_relay *r), void *arg) CV_NODISCARD;
 int mgr_store_relay_token_add(struct mgr_store *s, const uint8_t hash[MGR_HASH_LEN], int64_t now,
 			      int64_t expires) CV_NODISCARD;
 /* Uses the token up. CV_ENOTFOUND: unknown, used or expired. */

@@ -157,8 +157,8 @@ static const void *stmt_data(struct mgr_stmt *stmt, int col, size_t *ret_len)
 	int type = sqlite3_column_type(stmt->raw, col);
 	if (type == SQLITE_NULL)
 		return NULL;
-	const void *p = type == SQLITE_BLOB ? sqlite3_column_blob(stmt->raw, col) :
-					      (const void *)sqlite3_column_text(stmt->raw, col);
+	const void *p = type == SQLITE_BLOB ? sqlite3_column_blob(stmt->raw, col)
+					    : (const void *)sqlite3_column_text(stmt->raw, col);
 	*ret_len = (size_t)sqlite3_column_bytes(stmt->raw, col);
 	return p ? p : "";
 }
