@@ -1,30 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <signal.h>
+/* Requests and responses on libwebsockets. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
-#include <libwebsockets.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include <base/alloc.h>
-#include <base/log.h>
 #include <base/time.h>
 
-#include "api/http.h"
-#include "domain/files.h"
-#include "domain/relay.h"
+#include "api/http_internal.h"
 
-#define HEADER_MAX   8192 /* all headers of a request together */
 #define VALUE_MAX    4608 /* one header */
 #define PATH_MAX_LEN 512
-#define CHUNK        16384
-#define POOL         1024 /* requests at once */
 
 #define CSP                                                                                                            \
 	"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; "           \
@@ -41,25 +31,11 @@ struct exchange {
 	char authorization[256], proof[VALUE_MAX], etag[64];
 	struct cv_buf body;
 	bool relays, has_proof, answered, head;
+	bool last;           /* close after the response: the rest of the request was not read */
 	int64_t deadline_us; /* of a waiting one */
 	struct mgr_response res;
 	const struct mgr_static_file *file;
 	size_t sent;
-};
-
-struct session {
-	struct exchange *x;
-};
-
-struct mgr_http {
-	struct mgr_http_opts opts;
-	struct lws_context *context;
-	struct lws_vhost *vhost[2];
-	X509 *relay_ca;
-	struct exchange *waiting;
-	lws_sorted_usec_list_t tick;
-	int64_t last_event;
-	volatile sig_atomic_t stop;
 };
 
 /* ---- exchanges ---- */
@@ -97,6 +73,21 @@ static void exchange_free(struct session *s)
 	cv_buf_done(&x->body);
 	mgr_response_done(&x->res);
 	cv_free_wiped(x, sizeof *x);
+}
+
+int64_t mgr_exchange_deadline(const struct exchange *x)
+{
+	return x->deadline_us;
+}
+
+struct lws *mgr_exchange_wsi(const struct exchange *x)
+{
+	return x->wsi;
+}
+
+struct exchange *mgr_exchange_next(const struct exchange *x)
+{
+	return x->next;
 }
 
 /* The relay's name from a certificate that our own authority has signed; what libwebsockets thinks of it is checked
@@ -236,6 +227,15 @@ static size_t content_len(const struct exchange *x)
 	return x->file ? x->file->len : x->res.body.len;
 }
 
+/* The connection takes the next request, or is closed (-1). */
+static int complete(struct session *s)
+{
+	struct lws *wsi = s->x->wsi;
+	bool last = s->x->last;
+	exchange_free(s);
+	return lws_http_transaction_completed(wsi) || last ? -1 : 0;
+}
+
 /* Writes the head; -1 closes the connection. */
 static int start_response(struct session *s)
 {
@@ -255,9 +255,7 @@ static int start_response(struct session *s)
 		return -1;
 	lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT, MGR_IDLE_TIMEOUT_S);
 	if (len == 0 || x->head) {
-		struct lws *wsi = x->wsi;
-		exchange_free(s);
-		return lws_http_transaction_completed(wsi) ? -1 : 0;
+		return complete(s);
 	}
 	lws_callback_on_writable(x->wsi);
 	return 0;
@@ -266,9 +264,9 @@ static int start_response(struct session *s)
 static int continue_response(struct session *s)
 {
 	struct exchange *x = s->x;
-	uint8_t buf[LWS_PRE + CHUNK];
+	uint8_t buf[LWS_PRE + MGR_CHUNK];
 	const uint8_t *data = x->file ? x->file->data : x->res.body.data;
-	size_t len = content_len(x), n = len - x->sent < CHUNK ? len - x->sent : CHUNK;
+	size_t len = content_len(x), n = len - x->sent < MGR_CHUNK ? len - x->sent : MGR_CHUNK;
 	bool last = x->sent + n == len;
 	memcpy(buf + LWS_PRE, data + x->sent, n);
 	int w = lws_write(x->wsi, buf + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP);
@@ -280,9 +278,7 @@ static int continue_response(struct session *s)
 		lws_callback_on_writable(x->wsi);
 		return 0;
 	}
-	struct lws *wsi = x->wsi;
-	exchange_free(s);
-	return lws_http_transaction_completed(wsi) ? -1 : 0;
+	return complete(s);
 }
 
 static int problem(struct session *s, int err)
@@ -291,6 +287,13 @@ static int problem(struct session *s, int err)
 	s->x->res = (struct mgr_response){0};
 	mgr_response_problem(&s->x->res, err, NULL);
 	return start_response(s);
+}
+
+/* What follows on this connection is the rest of a body nobody wants: answer, then close. */
+static int refuse(struct session *s, int err)
+{
+	s->x->last = true;
+	return problem(s, err);
 }
 
 static int serve_file(struct session *s)
@@ -363,17 +366,12 @@ static int on_request(struct mgr_http *h, struct lws *wsi, struct session *s, co
 	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, MGR_REQUEST_TIMEOUT_S);
 	if (len >= PATH_MAX_LEN)
 		return problem(s, MGR_ENOTFOUND);
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0) {
-		/* Nothing of the body can be skipped over reliably: answer and close. */
-		(void)problem(s, MGR_ELENGTH);
-		return -1;
-	}
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+		return refuse(s, MGR_ELENGTH);
 	copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, text, sizeof text);
 	unsigned long long body = text[0] ? strtoull(text, NULL, 10) : 0;
-	if (body > MGR_BODY_MAX) {
-		(void)problem(s, MGR_ETOOLARGE);
-		return -1;
-	}
+	if (body > MGR_BODY_MAX)
+		return refuse(s, MGR_ETOOLARGE);
 	return body == 0 ? dispatch(s) : 0;
 }
 
@@ -381,11 +379,7 @@ static int on_body(struct session *s, const void *data, size_t len)
 {
 	if (!s->x || s->x->answered)
 		return 0;
-	if (cv_buf_put(&s->x->body, data, len) < 0) {
-		(void)problem(s, MGR_ETOOLARGE);
-		return -1;
-	}
-	return 0;
+	return cv_buf_put(&s->x->body, data, len) < 0 ? refuse(s, MGR_ETOOLARGE) : 0;
 }
 
 static int on_writable(struct session *s)
@@ -402,7 +396,7 @@ static int tune_tls(SSL_CTX *ctx)
 	return SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1 ? 0 : 1;
 }
 
-static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+int mgr_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct session *s = user;
 	struct mgr_http *h = wsi && lws_get_context(wsi) ? lws_context_user(lws_get_context(wsi)) : NULL;
@@ -419,162 +413,4 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1;
 	default: return 0;
 	}
-}
-
-static const struct lws_protocols protocols[] = {
-	{"http", callback, sizeof(struct session), CHUNK, 0, NULL, 0},
-	{NULL, NULL, 0, 0, 0, NULL, 0},
-};
-
-/* ---- the loop ---- */
-
-void mgr_http_wake(struct mgr_http *h)
-{
-	for (struct exchange *x = h->waiting; x; x = x->next)
-		lws_callback_on_writable(x->wsi);
-}
-
-static void wake_late(struct mgr_http *h)
-{
-	int64_t now = cv_now_us(), last = 0;
-	/* Events may come from other processes (commands) too. */
-	if (h->waiting && mgr_store_event_last(h->opts.app->store, &last) == 0 && last != h->last_event) {
-		h->last_event = last;
-		mgr_http_wake(h);
-	}
-	for (struct exchange *x = h->waiting; x; x = x->next) {
-		if (now >= x->deadline_us)
-			lws_callback_on_writable(x->wsi);
-	}
-}
-
-static void on_tick(lws_sorted_usec_list_t *sul)
-{
-	struct mgr_http *h = lws_container_of(sul, struct mgr_http, tick);
-	h->opts.on_tick(h->opts.arg);
-	if (h->opts.app->mail_added)
-		h->opts.on_mail(h->opts.arg);
-	h->opts.app->mail_added = h->opts.app->events_added = false;
-	wake_late(h);
-	lws_sul_schedule(h->context, 0, &h->tick, on_tick, LWS_US_PER_SEC);
-}
-
-static void on_log(int level, const char *line)
-{
-	size_t len = strcspn(line, "\n");
-	cv_log(level & LLL_ERR ? CV_LOG_WARNING : CV_LOG_DEBUG, "http", "libwebsockets",
-	       cv_log_text("message", line, len));
-}
-
-static struct lws_vhost *listen_on(struct mgr_http *h, const char *name, const char *address, const char *cert,
-				   const char *key, const char *ca)
-{
-	struct mgr_listen l;
-	if (mgr_listen_parse(address, &l) < 0)
-		return NULL;
-	struct lws_context_creation_info info = {
-		.vhost_name = name,
-		.port = l.port,
-		.iface = l.host[0] ? l.host : NULL,
-		.protocols = protocols,
-		.ssl_cert_filepath = cert,
-		.ssl_private_key_filepath = key,
-		.ssl_ca_filepath = ca,
-		.alpn = "http/1.1",
-		.server_string = "conclave",
-		.keepalive_timeout = MGR_IDLE_TIMEOUT_S,
-		.timeout_secs = MGR_REQUEST_TIMEOUT_S,
-		.ssl_cipher_list = "ECDHE+AESGCM:ECDHE+CHACHA20",
-		.ssl_options_set = SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_NO_RENEGOTIATION |
-				   SSL_OP_NO_COMPRESSION | (h->opts.app->conf->tls12 ? 0 : (long)SSL_OP_NO_TLSv1_2),
-		.options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS |
-			   (l.ipv4 ? LWS_SERVER_OPTION_DISABLE_IPV6 : 0) |
-			   (ca ? LWS_SERVER_OPTION_REQUIRE_VALID_OPENSSL_CLIENT_CERT |
-					    LWS_SERVER_OPTION_PEER_CERT_NOT_REQUIRED
-			       : 0),
-	};
-	struct lws_vhost *v = lws_create_vhost(h->context, &info);
-	if (!v)
-		cv_log(CV_LOG_CRITICAL, "http", "cannot listen (address in use, or no right to this port?)",
-		       cv_log_str("address", address), cv_log_errno("errno", errno));
-	return v;
-}
-
-static int load_relay_ca(struct mgr_http *h, const char *path)
-{
-	FILE *f = fopen(path, "re");
-	if (!f)
-		return CV_EIO;
-	h->relay_ca = PEM_read_X509(f, NULL, NULL, NULL);
-	fclose(f);
-	return h->relay_ca ? 0 : CV_EFORMAT;
-}
-
-int mgr_http_new(const struct mgr_http_opts *opts, struct mgr_http **ret_http)
-{
-	char ca[MGR_PATH_MAX], cert[MGR_PATH_MAX], key[MGR_PATH_MAX];
-	const struct mgr_conf *conf = opts->app->conf;
-	struct mgr_http *h = cv_calloc(1, sizeof *h);
-	if (!h)
-		return CV_ENOMEM;
-	h->opts = *opts;
-	int r = mgr_path(ca, conf->data, MGR_RELAY_CA);
-	if (r == 0)
-		r = mgr_path(cert, conf->data, MGR_RELAY_CERT);
-	if (r == 0)
-		r = mgr_path(key, conf->data, MGR_RELAY_KEY);
-	if (r == 0)
-		r = load_relay_ca(h, ca);
-	if (r < 0)
-		goto out;
-	lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
-	struct lws_context_creation_info info = {
-		.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
-		.user = h,
-		.max_http_header_data = HEADER_MAX,
-		.max_http_header_pool = POOL,
-		.pt_serv_buf_size = CHUNK,
-		.gid = (gid_t)-1,
-		.uid = (uid_t)-1,
-	};
-	r = CV_EIO;
-	h->context = lws_create_context(&info);
-	if (!h->context)
-		goto out;
-	h->vhost[0] = listen_on(h, "manager", conf->listen, conf->certificate, conf->key, NULL);
-	if (h->vhost[0])
-		h->vhost[1] = listen_on(h, "relays", conf->relay_listen, cert, key, ca);
-	if (!h->vhost[1])
-		goto out;
-	lws_sul_schedule(h->context, 0, &h->tick, on_tick, LWS_US_PER_SEC);
-	*ret_http = h;
-	return 0;
-out:
-	mgr_http_free(h);
-	return r;
-}
-
-int mgr_http_run(struct mgr_http *h)
-{
-	while (!h->stop) {
-		if (lws_service(h->context, 0) < 0 && !h->stop)
-			return CV_EIO;
-	}
-	return 0;
-}
-
-void mgr_http_stop(struct mgr_http *h)
-{
-	h->stop = 1;
-	lws_cancel_service(h->context);
-}
-
-void mgr_http_free(struct mgr_http *h)
-{
-	if (!h)
-		return;
-	if (h->context)
-		lws_context_destroy(h->context);
-	X509_free(h->relay_ca);
-	cv_free(h);
 }

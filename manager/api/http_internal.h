@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the two files that know libwebsockets. */
+#ifndef MGR_API_HTTP_INTERNAL_H
+#define MGR_API_HTTP_INTERNAL_H
+
+#include <signal.h>
+
+#include <libwebsockets.h>
+#include <openssl/x509.h>
+
+#include "api/http.h"
+
+#define MGR_CHUNK 16384 /* bytes of a response written at once */
+
+struct exchange;
+
+/* What libwebsockets keeps for each connection. */
+struct session {
+	struct exchange *x;
+};
+
+struct mgr_http {
+	struct mgr_http_opts opts;
+	struct lws_context *context;
+	struct lws_vhost *vhost[2];
+	X509 *relay_ca;
+	struct exchange *waiting;
+	lws_sorted_usec_list_t tick;
+	int64_t last_event;
+	volatile sig_atomic_t stop;
+};
+
+int mgr_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+/* When a waiting exchange is due (cv_now_us), its connection, and the next one. */
+int64_t mgr_exchange_deadline(const struct exchange *x);
+struct lws *mgr_exchange_wsi(const struct exchange *x);
+struct exchange *mgr_exchange_next(const struct exchange *x);
+
+#endif
