@@ -147,11 +147,19 @@ int mls_key_package_restore(const void *data, size_t len, struct mls_key_package
 	return err ? err : mls_key_package_import(message, init, encryption, ret);
 }
 
-static int belongs(struct mls_crypto *c, const struct cv_secret *priv, struct cv_span pub)
+/* The private key, and whether it belongs to the public one. A scalar may come without its leading zeros. */
+static int take_private(struct mls_crypto *c, struct cv_span priv, struct cv_span pub, struct cv_secret *ret)
 {
+	size_t nsk = c->suite->nsk;
 	uint8_t got[MLS_PUBLIC_MAX];
-	int err = mls_kem_public(c, priv, got);
+	int err;
 
+	if (priv.len > nsk || (priv.len < nsk && !c->suite->curve))
+		return CV_EINVAL;
+	cv_secret_wipe(ret);
+	ret->len = (uint8_t)nsk;
+	memcpy(ret->data + nsk - priv.len, priv.data, priv.len);
+	err = mls_kem_public(c, ret, got);
 	return err ? err : mls_span_equal(SPAN(got, c->suite->npk), pub) ? 0 : CV_EINVAL;
 }
 
@@ -171,13 +179,9 @@ int mls_key_package_import(struct cv_span message, struct cv_span init_priv, str
 	if (err)
 		return err;
 	cv_buf_init(&copy, KEY_PACKAGE_MAX);
-	err = cv_secret_set(&init, init_priv.data, init_priv.len);
+	err = take_private(&c, init_priv, m.key_package.init_key, &init);
 	if (!err)
-		err = cv_secret_set(&encryption, encryption_priv.data, encryption_priv.len);
-	if (!err)
-		err = belongs(&c, &init, m.key_package.init_key);
-	if (!err)
-		err = belongs(&c, &encryption, m.key_package.leaf.v.encryption_key);
+		err = take_private(&c, encryption_priv, m.key_package.leaf.v.encryption_key, &encryption);
 	if (!err)
 		err = cv_buf_put(&copy, message.data, message.len);
 	if (!err)

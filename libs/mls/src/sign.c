@@ -83,19 +83,23 @@ static int private_pkey(struct mls_sign_key *k, const uint8_t *priv)
 int mls_sign_key_new(uint16_t suite, const void *priv, size_t len, struct mls_sign_key **ret)
 {
 	const struct mls_suite *s = mls_suite_find(suite);
+	uint8_t padded[DH_MAX] = {0};
 	struct mls_sign_key *k;
 	int err;
 
 	if (!s)
 		return CV_EUNSUPPORTED;
-	if (len != s->sig_priv_len)
+	if (len > s->sig_priv_len || (len < s->sig_priv_len && !s->curve))
 		return CV_EINVAL;
 	k = cv_calloc(1, sizeof(*k));
 	if (!k)
 		return CV_ENOMEM;
 	k->suite = s;
 	k->ctx = EVP_MD_CTX_new();
-	err = k->ctx ? private_pkey(k, priv) : CV_ECRYPTO;
+	/* A scalar may come without its leading zeros. */
+	memcpy(padded + s->sig_priv_len - len, priv, len);
+	err = k->ctx ? private_pkey(k, padded) : CV_ECRYPTO;
+	cv_wipe(padded, sizeof(padded));
 	if (err)
 		mls_sign_key_free(k);
 	else

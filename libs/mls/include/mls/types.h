@@ -68,8 +68,8 @@ struct mls_sign_key;
 /* A fresh key. CV_EUNSUPPORTED, CV_ENOMEM, CV_ECRYPTO. */
 CV_PUBLIC int mls_sign_key_generate(uint16_t suite, const struct cv_rng *rng, struct mls_sign_key **ret) CV_NODISCARD;
 /*
- * From a private key: Ed25519 the 32-byte seed, Ed448 57 bytes, ECDSA the big-endian scalar padded to the length of
- * the curve's order (32, 48, 66). Copied. CV_EINVAL when it is no key.
+ * From a private key: Ed25519 the 32-byte seed, Ed448 57 bytes, ECDSA the big-endian scalar at most as long as the
+ * curve's order (32, 48, 66). Copied. CV_EINVAL when it is no key.
  */
 CV_PUBLIC int mls_sign_key_new(uint16_t suite, const void *priv, size_t len, struct mls_sign_key **ret) CV_NODISCARD;
 /* The public key as it stands in LeafNodes (ECDSA: uncompressed point); borrowed from `key`. */
