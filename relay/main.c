@@ -23,7 +23,7 @@ static const char help[] = "usage: conclave-relay COMMAND [OPTIONS]\n"
 			   "  enrol         make this relay known to the manager, write keys and configuration\n"
 			   "    --manager URL     the manager's address for relays, https://host:port\n"
 			   "    --pin PIN         key pin of that address, as the manager prints it\n"
-			   "    --token TOKEN     one-time token from the manager; '-' reads it from standard input\n"
+			   "                      the one-time token from the manager is read from standard input\n"
 			   "    --url URL         where clients reach this relay, https://host[:port]\n"
 			   "    --listen ADDR     port, address:port or [address]:port (default 443)\n"
 			   "    --data DIR        keys and state (default " RELAY_DATA_DEFAULT ")\n"
@@ -64,12 +64,15 @@ static int read_token(char *buf, int size)
 
 static int command_enrol(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"manager", required_argument, NULL, 'm'}, {"pin", required_argument, NULL, 'p'},
-		{"token", required_argument, NULL, 't'},   {"url", required_argument, NULL, 'u'},
-		{"listen", required_argument, NULL, 'l'},  {"data", required_argument, NULL, 'd'},
-		{"config", required_argument, NULL, 'c'},  {"tls-cert", required_argument, NULL, 'C'},
-		{"tls-key", required_argument, NULL, 'K'}, {0}};
+	static const struct option options[] = {{"manager", required_argument, NULL, 'm'},
+						{"pin", required_argument, NULL, 'p'},
+						{"url", required_argument, NULL, 'u'},
+						{"listen", required_argument, NULL, 'l'},
+						{"data", required_argument, NULL, 'd'},
+						{"config", required_argument, NULL, 'c'},
+						{"tls-cert", required_argument, NULL, 'C'},
+						{"tls-key", required_argument, NULL, 'K'},
+						{0}};
 	static char data[4096], config[4096], cert[4096], key[4096], token[256];
 	struct relay_enrol e = {.listen = "443", .data = RELAY_DATA_DEFAULT, .config = RELAY_CONFIG_DEFAULT};
 	char address[64];
@@ -80,7 +83,6 @@ static int command_enrol(int argc, char **argv)
 		switch (o) {
 		case 'm': e.manager = optarg; break;
 		case 'p': e.pin = optarg; break;
-		case 't': e.token = optarg; break;
 		case 'u': e.url = optarg; break;
 		case 'l': e.listen = optarg; break;
 		case 'd': e.data = absolute(optarg, data, sizeof(data)); break;
@@ -90,19 +92,18 @@ static int command_enrol(int argc, char **argv)
 		default: return EXIT_USAGE;
 		}
 	}
-	if (optind != argc || !e.manager || !e.pin || !e.token || !e.url)
-		return usage("enrol needs --manager, --pin, --token and --url");
+	if (optind != argc || !e.manager || !e.pin || !e.url)
+		return usage("enrol needs --manager, --pin and --url, and the token on standard input");
 	if (!e.tls_cert != !e.tls_key)
 		return usage("--tls-cert and --tls-key belong together");
 	if (relay_url_check(e.manager, NULL, 0) || relay_url_check(e.url, NULL, 0))
 		return usage("URLs are https://host or https://host:port, without a path");
 	if (relay_listen_parse(e.listen, address, sizeof(address), &port))
 		return usage("--listen is port, address:port or [address]:port");
-	if (!strcmp(e.token, "-")) {
-		if (read_token(token, sizeof(token)))
-			return usage("no token on standard input");
-		e.token = token;
-	}
+	/* Not an option: arguments can be read by every process of the machine. */
+	if (read_token(token, sizeof(token)))
+		return usage("no token on standard input");
+	e.token = token;
 	return relay_enrol_run(&e) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -150,8 +150,9 @@ int mgr_cmd_relay_token(int argc, char **argv)
 		code = failed(&site, r);
 	} else {
 		net_pin_format(pin_text, &pin);
-		printf("conclave-relay enrol --manager %s --pin %s --token %s --url %s\n", site.conf.relay_url,
-		       pin_text, token, t.url ? t.url : "https://RELAY-HOST");
+		/* The token goes in by standard input: arguments can be read by every process of the machine. */
+		printf("echo %s | conclave-relay enrol --manager %s --pin %s --url %s\n", token, site.conf.relay_url,
+		       pin_text, t.url ? t.url : "https://RELAY-HOST");
 	}
 	cv_wipe(token, sizeof token);
 	mgr_site_close(&site);

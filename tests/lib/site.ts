@@ -138,7 +138,7 @@ export class Site {
   async startManager(): Promise<void> {
     this.manager = new Proc(programs.manager(), ['run', '--data', this.data]);
     this.processes.push(this.manager);
-    await this.manager.said(/listening|ready/i);
+    await this.manager.said(/serving/);
   }
 
   private async enrolRelay(): Promise<void> {
@@ -155,7 +155,7 @@ export class Site {
   async startRelay(): Promise<void> {
     this.relay = new Proc(programs.relay(), ['run', '--config', this.relayConf]);
     this.processes.push(this.relay);
-    await this.relay.said(/listening|ready/i);
+    await this.relay.said(/listening/);
   }
 
   person(email: string, suffix = ''): Person {
