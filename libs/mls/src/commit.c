@@ -154,8 +154,7 @@ static int make_path(struct stage *s, const struct mls_member *member, struct ne
 				   .group_id = s->g->cur->gc.group_id,
 				   .extensions = s->extensions};
 	struct epoch *next = s->next;
-	const struct leaf_node *before =
-		s->committer.type == MLS_SENDER_MEMBER ? mls_tree_leaf(s->g->cur->tree, next->own) : NULL;
+	const struct leaf_node *before = mls_stage_replaced(s);
 	struct mls_hpke_key key = {0};
 	struct cv_buf leaf;
 	int err = mls_kem_generate(c, &key);

@@ -146,14 +146,12 @@ static int take_path(struct stage *s, const struct commit *commit)
 		.crypto = c, .opt = &g->opt, .group = g, .group_id = g->cur->gc.group_id, .extensions = s->extensions};
 	struct epoch *next = s->next;
 	const struct update_path *up = &commit->path;
-	const struct leaf_node *before = NULL;
+	const struct leaf_node *before = mls_stage_replaced(s);
 	struct filtered_path path;
 	int err = 0;
 
 	if (s->committer.type == MLS_SENDER_NEW_MEMBER_COMMIT)
 		err = mls_tree_add(next->tree, up->leaf.raw, &s->committer.index);
-	else
-		before = mls_tree_leaf(g->cur->tree, s->committer.index);
 	s->new_leaf = up->leaf;
 	s->has_new_leaf = true;
 	if (!err)

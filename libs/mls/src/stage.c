@@ -207,6 +207,18 @@ int mls_stage_schedule(struct stage *s, const struct framed *commit)
 	return err;
 }
 
+const struct leaf_node *mls_stage_replaced(const struct stage *s)
+{
+	const struct tree *t = s->g->cur->tree;
+
+	if (s->committer.type == MLS_SENDER_MEMBER)
+		return mls_tree_leaf(t, s->committer.index);
+	for (size_t i = 0; i < s->n; i++)
+		if (s->list[i].p.type == MLS_PROPOSAL_REMOVE)
+			return mls_tree_leaf(t, s->list[i].p.removed);
+	return NULL;
+}
+
 struct mls_change mls_change_view(const struct mls_group *g, const struct staged *s)
 {
 	struct mls_change v = {.type = s->p.type,

@@ -216,6 +216,8 @@ int mls_stage_context(struct stage *s) CV_NODISCARD;
 int mls_stage_schedule(struct stage *s, const struct framed *commit) CV_NODISCARD;
 /* Asks the policy about the whole. */
 int mls_stage_ask(struct stage *s) CV_NODISCARD;
+/* The leaf that the committer's new one replaces: its own, or what an external commit removes; NULL. */
+const struct leaf_node *mls_stage_replaced(const struct stage *s);
 /* A view of one proposal as the policy sees it. */
 struct mls_change mls_change_view(const struct mls_group *g, const struct staged *s);
 

@@ -11,7 +11,7 @@ void mls_path_wipe(struct new_path *p)
 void mls_keys_prune(const struct tree *t, uint32_t own, struct tree_keys *keys)
 {
 	for (uint32_t level = 1; level <= TREE_DEPTH_MAX; level++)
-		if (t->n_leaves >> level == 0 || mls_tree_blank(t, leaf_ancestor(own, level)))
+		if (own >= t->n_leaves || t->n_leaves >> level == 0 || mls_tree_blank(t, leaf_ancestor(own, level)))
 			cv_secret_wipe(&keys->level[level]);
 }
 

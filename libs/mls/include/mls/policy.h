@@ -17,17 +17,18 @@ struct mls_group;
 enum mls_leaf_where {
 	MLS_LEAF_IN_ADD,    /* in an Add proposal, ours or another's */
 	MLS_LEAF_IN_UPDATE, /* in an Update proposal */
-	MLS_LEAF_IN_COMMIT, /* in the path of a commit (of an external commit: nothing is replaced) */
+	MLS_LEAF_IN_COMMIT, /* in the path of a commit */
 	MLS_LEAF_IN_TREE,   /* in the tree of a group that is being joined */
 	MLS_LEAF_IN_OWN,    /* our own, when a group is created */
 };
 struct mls_leaf_question {
 	enum mls_leaf_where where;
-	struct cv_span group_id;              /* of the group it is for */
-	uint32_t index;                       /* leaf index; of an Add not known yet: UINT32_MAX */
-	const struct mls_leaf_view *leaf;     /* its signature, capabilities and key uniqueness are already checked */
-	const struct mls_leaf_view *replaced; /* Update, Commit: the leaf in force; else NULL */
-	const struct mls_group *group;        /* the state before; NULL while joining or creating */
+	struct cv_span group_id;          /* of the group it is for */
+	uint32_t index;                   /* leaf index; of an Add not known yet: UINT32_MAX */
+	const struct mls_leaf_view *leaf; /* its signature, capabilities and key uniqueness are already checked */
+	const struct mls_leaf_view
+		*replaced; /* Update, Commit: the leaf in force (external commit: the one it removes); else NULL */
+	const struct mls_group *group; /* the state before; NULL while joining or creating */
 };
 
 /* One proposal in force in a commit. */
