@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A profile: what one installation of the client remembers, in one directory of mode 0700.
+ *
+ *   profile.json   manager, organisation root, manifest and its version, who is signed in, contacts' device keys.
+ *                  Nothing in it is secret.
+ *   secrets        device key, session token, identity certificate; XChaCha20-Poly1305 under the storage key.
+ *   storage.key    the storage key, unless $CONCLAVE_STORAGE_KEY_FILE names another place (a removable medium, a file
+ *                  that the session's key ring hands out).
+ *
+ * Files are replaced by renaming. State of a running meeting is never stored. Not thread safe.
+ */
+#ifndef CLIENT_PROFILE_H
+#define CLIENT_PROFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <base/reader.h>
+#include <client/error.h>
+
+#define CLIENT_ID_LEN           16
+#define CLIENT_HASH_LEN         32
+#define CLIENT_KEY_LEN          32
+#define CLIENT_URL_MAX          255
+#define CLIENT_EMAIL_MAX        254
+#define CLIENT_NAME_MAX         255
+#define CLIENT_TOKEN_MAX        512
+#define CLIENT_CERT_MAX         4096
+#define CLIENT_CERTS_MAX        4
+#define CLIENT_CONTACTS_MAX     4096
+#define CLIENT_CONTACT_KEYS_MAX 16
+
+struct client_cert {
+	size_t len;
+	uint8_t der[CLIENT_CERT_MAX];
+};
+
+/* A person met before: whose device keys are remembered so that a change shows (R81). */
+struct client_contact {
+	uint8_t user_id[CLIENT_ID_LEN];
+	char *email;
+	char *name;
+	size_t devices;
+	uint8_t device_hash[CLIENT_CONTACT_KEYS_MAX][CLIENT_HASH_LEN];
+};
+
+struct client_profile {
+	char *dir;
+
+	/* The organisation. manager_url is "" before the first contact. */
+	char manager_url[CLIENT_URL_MAX + 1];
+	uint8_t *root_der; /* NULL before the first contact */
+	size_t root_len;
+	uint8_t *manifest; /* Signed Manifest as received; NULL before the first contact */
+	size_t manifest_len;
+	uint64_t manifest_version; /* the highest ever seen */
+
+	/* Who is signed in. token is "" when nobody is. */
+	uint8_t user_id[CLIENT_ID_LEN];
+	char email[CLIENT_EMAIL_MAX + 1];
+	char name[CLIENT_NAME_MAX + 1];
+	char role[32];
+	char token[CLIENT_TOKEN_MAX + 1]; /* secret */
+	uint64_t token_expires;           /* Unix seconds */
+	size_t certs;                     /* leaf, issuer */
+	struct client_cert cert[CLIENT_CERTS_MAX];
+
+	/* This installation's Ed25519 key. */
+	uint8_t device_seed[CLIENT_KEY_LEN]; /* secret */
+	uint8_t device_key[CLIENT_KEY_LEN];
+	uint8_t device_hash[CLIENT_HASH_LEN]; /* SHA-256 of device_key */
+
+	struct client_contact *contacts;
+	size_t contact_count;
+};
+
+/*
+ * Opens or creates the profile in `dir` (NULL: $XDG_DATA_HOME/conclave or ~/.local/share/conclave). A new one gets a
+ * new device key. CV_EINVAL: the directory belongs to somebody else or others may read it; CV_EAUTH: the secrets do not
+ * open with the storage key; CV_EFORMAT, CV_EIO. Free with client_profile_free.
+ */
+CV_PUBLIC int client_profile_open(const char *dir, struct client_profile **ret, struct client_error *err) CV_NODISCARD;
+/* Wipes and frees. Takes NULL. */
+CV_PUBLIC void client_profile_free(struct client_profile *p);
+/* Writes both files. CV_EIO. */
+CV_PUBLIC int client_profile_save(const struct client_profile *p, struct client_error *err) CV_NODISCARD;
+
+/* Forgets the session (token, certificate, name); the device key and contacts stay. */
+CV_PUBLIC void client_profile_sign_out(struct client_profile *p);
+
+/* What client_profile_meet found. */
+enum client_contact_news {
+	CLIENT_CONTACT_KNOWN,      /* this device of this person was seen before */
+	CLIENT_CONTACT_FIRST,      /* a person never met before */
+	CLIENT_CONTACT_NEW_DEVICE, /* a person met before, with a device key not seen before: to be shown */
+};
+/* Looks a member up and remembers the device key. Not saved by itself. CV_ENOMEM, CV_ELIMIT. */
+CV_PUBLIC int client_profile_meet(struct client_profile *p, const uint8_t user_id[CLIENT_ID_LEN], const char *email,
+				  const char *name, const uint8_t device_hash[CLIENT_HASH_LEN],
+				  enum client_contact_news *ret) CV_NODISCARD;
+
+/* Ed25519 by the device key over `len` bytes as they are (JWS, MLS). CV_ECRYPTO. */
+CV_PUBLIC int client_profile_sign(const struct client_profile *p, const void *data, size_t len,
+				  uint8_t ret_signature[64]) CV_NODISCARD;
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <uninorm.h>
+#include <zxcvbn.h>
+
+#include <base/secret.h>
+#include <base/text.h>
+#include <client/password.h>
+
+#include "common_passwords.h"
+
+#define KNOWN_MAX 16
+
+void client_password_wipe(struct client_password *p)
+{
+	cv_wipe(p, sizeof(*p));
+}
+
+int client_password_set(struct client_password *p, const char *text, size_t len, struct client_error *err)
+{
+	/* NFC of 256 bytes of UTF-8 never needs more than three times the room. */
+	uint8_t normal[CLIENT_PASSWORD_MAX * 3];
+	size_t normal_len = sizeof(normal);
+	uint8_t *out;
+	int r = 0;
+
+	if (len == 0)
+		return client_fail(err, CV_EINVAL, CLIENT_USAGE, "the password is empty");
+	if (len > CLIENT_PASSWORD_MAX)
+		return client_fail(err, CV_ELIMIT, CLIENT_USAGE, "the password is longer than %d bytes",
+				   CLIENT_PASSWORD_MAX);
+	if (!cv_utf8_valid(text, len))
+		return client_fail(err, CV_EINVAL, CLIENT_USAGE, "the password is not valid UTF-8");
+	out = u8_normalize(UNINORM_NFC, (const uint8_t *)text, len, normal, &normal_len);
+	if (out != normal) {
+		if (out != NULL) {
+			cv_wipe(out, normal_len);
+			free(out);
+		}
+		r = client_fail(err, CV_ELIMIT, CLIENT_USAGE, "the password is longer than %d bytes",
+				CLIENT_PASSWORD_MAX);
+		goto out;
+	}
+	if (normal_len > CLIENT_PASSWORD_MAX) {
+		r = client_fail(err, CV_ELIMIT, CLIENT_USAGE, "the password is longer than %d bytes",
+				CLIENT_PASSWORD_MAX);
+		goto out;
+	}
+	memcpy(p->text, normal, normal_len);
+	p->text[normal_len] = '\0';
+	p->len = normal_len;
+out:
+	cv_wipe(normal, sizeof(normal));
+	return r;
+}
+
+int client_password_read(int fd, struct client_password *ret, struct client_error *err)
+{
+	char line[CLIENT_PASSWORD_MAX + 2];
+	size_t len = 0;
+	int r;
+
+	for (;;) {
+		ssize_t n;
+
+		if (len == sizeof(line))
+			break;
+		n = read(fd, line + len, 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || line[len] == '\n')
+			break;
+		len++;
+	}
+	if (len > 0 && line[len - 1] == '\r')
+		len--;
+	r = client_password_set(ret, line, len, err);
+	cv_wipe(line, sizeof(line));
+	return r;
+}
+
+int client_password_prompt(const char *prompt, struct client_password *ret, struct client_error *err)
+{
+	struct termios saved, quiet;
+	int fd, r;
+
+	fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 || tcgetattr(fd, &saved) != 0) {
+		if (fd >= 0)
+			close(fd);
+		return client_fail(err, CV_EINVAL, CLIENT_USAGE,
+				   "there is no terminal to ask for the password: use --password-stdin");
+	}
+	quiet = saved;
+	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
+	quiet.c_lflag |= ECHONL;
+	dprintf(fd, "%s", prompt);
+	tcsetattr(fd, TCSAFLUSH, &quiet);
+	r = client_password_read(fd, ret, err);
+	tcsetattr(fd, TCSAFLUSH, &saved);
+	close(fd);
+	return r;
+}
+
+static int compare_word(const void *key, const void *element)
+{
+	return strcmp(key, *(const char *const *)element);
+}
+
+static bool is_common(const struct client_password *p)
+{
+	char lower[CLIENT_PASSWORD_MAX + 1];
+	bool found;
+
+	for (size_t i = 0; i <= p->len; i++)
+		lower[i] = (char)(p->text[i] >= 'A' && p->text[i] <= 'Z' ? p->text[i] + 32 : p->text[i]);
+	found = bsearch(lower, common_passwords, common_passwords_count, sizeof(common_passwords[0]), compare_word) !=
+		NULL;
+	cv_wipe(lower, sizeof(lower));
+	return found;
+}
+
+int client_password_check(const struct client_password *p, const char *const *known, struct client_error *err)
+{
+	const char *words[KNOWN_MAX + 2];
+	size_t n = 0;
+	double bits;
+
+	words[n++] = "conclave";
+	for (; known != NULL && *known != NULL && n < KNOWN_MAX; known++) {
+		if ((*known)[0] != '\0')
+			words[n++] = *known;
+	}
+	words[n] = NULL;
+	if (is_common(p))
+		return client_fail(err, CV_EDENIED, CLIENT_USAGE,
+				   "this password is among the commonest ones; choose another");
+	bits = ZxcvbnMatch(p->text, words, NULL);
+	if (bits < log2(CLIENT_PASSWORD_GUESSES))
+		return client_fail(err, CV_EDENIED, CLIENT_USAGE,
+				   "this password is too easy to guess; choose a longer one, for example several "
+				   "unrelated words");
+	return 0;
+}
