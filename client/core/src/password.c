@@ -9,16 +9,21 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <unicase.h>
 #include <uninorm.h>
+#include <unistr.h>
 #include <zxcvbn.h>
 
 #include <base/secret.h>
 #include <base/text.h>
 #include <client/password.h>
 
-#include "common_passwords.h"
+#define KNOWN_MAX 64
+#define WORD_MIN  3 /* characters of a personal word that count */
 
-#define KNOWN_MAX 16
+static const char *const common_passwords[] = {
+#include "../data/common_passwords.inc"
+};
 
 void client_password_wipe(struct client_password *p)
 {
@@ -123,28 +128,105 @@ static bool is_common(const struct client_password *p)
 
 	for (size_t i = 0; i <= p->len; i++)
 		lower[i] = (char)(p->text[i] >= 'A' && p->text[i] <= 'Z' ? p->text[i] + 32 : p->text[i]);
-	found = bsearch(lower, common_passwords, common_passwords_count, sizeof(common_passwords[0]), compare_word) !=
-		NULL;
+	found = bsearch(lower, common_passwords, sizeof(common_passwords) / sizeof(common_passwords[0]),
+			sizeof(common_passwords[0]), compare_word) != NULL;
 	cv_wipe(lower, sizeof(lower));
 	return found;
 }
 
-int client_password_check(const struct client_password *p, const char *const *known, struct client_error *err)
+/* Words of the person, folded, one after the other with NULs between. */
+struct words {
+	char text[2048];
+	size_t used;
+	const char *list[KNOWN_MAX + 2];
+	size_t n;
+};
+
+static void add_word(struct words *w, const char *word, size_t len)
 {
-	const char *words[KNOWN_MAX + 2];
-	size_t n = 0;
+	size_t room = sizeof(w->text) - w->used;
+	size_t out_len = room > 0 ? room - 1 : 0;
+	uint8_t *dst = (uint8_t *)w->text + w->used, *out;
+
+	if (u8_mbsnlen((const uint8_t *)word, len) < WORD_MIN || w->n >= KNOWN_MAX || out_len == 0)
+		return;
+	out = u8_tolower((const uint8_t *)word, len, NULL, UNINORM_NFC, dst, &out_len);
+	if (out != dst) {
+		free(out);
+		return;
+	}
+	w->list[w->n++] = w->text + w->used;
+	w->used += out_len;
+	w->text[w->used++] = '\0';
+}
+
+static void add_parts(struct words *w, const char *text, size_t len, const char *separators)
+{
+	while (len > 0) {
+		size_t part = 0;
+
+		while (part < len && strchr(separators, text[part]) == NULL)
+			part++;
+		add_word(w, text, part);
+		part += part < len;
+		text += part;
+		len -= part;
+	}
+}
+
+static void collect(struct words *w, const struct client_person *person)
+{
+	const char *names[] = {person->first_name, person->last_name};
+	const char *email = person->email != NULL ? person->email : "";
+	const char *at = strchr(email, '@');
+	size_t local = at != NULL ? (size_t)(at - email) : strlen(email);
+
+	for (size_t i = 0; i < 2; i++) {
+		if (names[i] != NULL)
+			add_parts(w, names[i], strlen(names[i]), " \t'-");
+	}
+	add_word(w, email, local);
+	add_parts(w, email, local, "._+-");
+	if (at != NULL) {
+		add_word(w, at + 1, strlen(at + 1));
+		add_word(w, at + 1, strcspn(at + 1, "."));
+	}
+}
+
+static bool holds_word(const struct client_password *p, const struct words *w)
+{
+	uint8_t folded[CLIENT_PASSWORD_MAX * 3 + 1];
+	size_t len = sizeof(folded) - 1;
+	uint8_t *out = u8_tolower((const uint8_t *)p->text, p->len, NULL, UNINORM_NFC, folded, &len);
+	bool found = out != folded;
+
+	if (out == folded) {
+		folded[len] = '\0';
+		for (size_t i = 0; i < w->n && !found; i++)
+			found = strstr((const char *)folded, w->list[i]) != NULL;
+	} else if (out != NULL) {
+		cv_wipe(out, len);
+		free(out);
+	}
+	cv_wipe(folded, sizeof(folded));
+	return found;
+}
+
+int client_password_check(const struct client_password *p, const struct client_person *person, struct client_error *err)
+{
+	struct words w = {.n = 0};
 	double bits;
 
-	words[n++] = "conclave";
-	for (; known != NULL && *known != NULL && n < KNOWN_MAX; known++) {
-		if ((*known)[0] != '\0')
-			words[n++] = *known;
-	}
-	words[n] = NULL;
+	if (person != NULL)
+		collect(&w, person);
+	if (holds_word(p, &w))
+		return client_fail(err, CV_EDENIED, CLIENT_USAGE,
+				   "this password holds your name or e-mail address; choose another");
 	if (is_common(p))
 		return client_fail(err, CV_EDENIED, CLIENT_USAGE,
 				   "this password is among the commonest ones; choose another");
-	bits = ZxcvbnMatch(p->text, words, NULL);
+	w.list[w.n] = "conclave";
+	bits = ZxcvbnMatch(p->text, w.list, NULL);
 	if (bits < log2(CLIENT_PASSWORD_GUESSES))
 		return client_fail(err, CV_EDENIED, CLIENT_USAGE,
 				   "this password is too easy to guess; choose a longer one, for example several "

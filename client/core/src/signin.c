@@ -140,7 +140,7 @@ out:
 int client_validate(struct client_profile *p, struct client_clock *clock, const struct client_link *link,
 		    struct client_validation *v, struct client_password *password, struct client_error *err)
 {
-	const char *known[] = {v->first_name, v->last_name, v->email, v->organisation, NULL};
+	struct client_person person = {.email = v->email, .first_name = v->first_name, .last_name = v->last_name};
 	struct session s;
 	int r;
 
@@ -151,7 +151,7 @@ int client_validate(struct client_profile *p, struct client_clock *clock, const 
 	if (r == 0)
 		r = show_validation(s.api, link, v, err);
 	if (r == 0)
-		r = client_password_check(password, known, err);
+		r = client_password_check(password, &person, err);
 	if (r == 0)
 		r = register_password(s.api, link, v, password, err);
 	if (r == 0)

@@ -29,12 +29,16 @@ CV_PUBLIC int client_password_prompt(const char *prompt, struct client_password 
 /* Form NFC from `text` (`len` bytes of UTF-8). Errors as client_password_read. */
 CV_PUBLIC int client_password_set(struct client_password *p, const char *text, size_t len,
 				  struct client_error *err) CV_NODISCARD;
+/* Whose password it is, for the policy; members may be NULL. */
+struct client_person {
+	const char *email, *first_name, *last_name;
+};
 /*
- * The policy: not among the commonest passwords, and at least CLIENT_PASSWORD_GUESSES guesses by zxcvbn, where words
- * in `known` (NULL-terminated list: names, e-mail address, organisation; may be NULL) count for nothing.
+ * The policy, the same as the validation page's: no part of the person's name or address in it, not among the
+ * commonest passwords, and at least CLIENT_PASSWORD_GUESSES guesses by zxcvbn. `person` may be NULL.
  * CV_EDENIED with a text that says what to do.
  */
-CV_PUBLIC int client_password_check(const struct client_password *p, const char *const *known,
+CV_PUBLIC int client_password_check(const struct client_password *p, const struct client_person *person,
 				    struct client_error *err) CV_NODISCARD;
 CV_PUBLIC void client_password_wipe(struct client_password *p);
 
