@@ -345,8 +345,6 @@ int client_api_refresh_manifest(struct client_api *a, struct client_profile *p, 
 	if (r == 0 && (c.manifest_len != p->manifest_len || memcmp(c.manifest, p->manifest, c.manifest_len) != 0)) {
 		r = client_trust_take(p, a->clock, p->manager_url, NULL, (struct cv_span){c.root, c.root_len},
 				      (struct cv_span){c.manifest, c.manifest_len}, &c.pin, err);
-		if (r == 0)
-			r = client_profile_save(p, err);
 	}
 	if (r != 0)
 		client_fail_code(err, r, "manifest");

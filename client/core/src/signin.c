@@ -384,5 +384,5 @@ int client_renew_certificate(struct client_api *a, struct client_profile *p, str
 		return r;
 	r = check_certificate(p, &trust, clock, err);
 	client_trust_done(&trust);
-	return r != 0 ? r : client_profile_save(p, err);
+	return r;
 }

@@ -51,7 +51,7 @@ CV_PUBLIC int client_api_first_contact(struct client_profile *p, struct client_c
 /* Only fetches: the SHA-256 of the root that `manager_url` shows, for a person to compare. */
 CV_PUBLIC int client_api_show_root(const char *manager_url, struct client_clock *clock,
 				   uint8_t ret_fingerprint[CLIENT_HASH_LEN], struct client_error *err) CV_NODISCARD;
-/* Fetches the present manifest over the pinned connection into the profile (saved when it is new). Sets the clock. */
+/* Fetches the present manifest over the pinned connection into the profile (not saved). Sets the clock. */
 CV_PUBLIC int client_api_refresh_manifest(struct client_api *a, struct client_profile *p,
 					  struct client_error *err) CV_NODISCARD;
 

@@ -42,7 +42,7 @@ CV_PUBLIC int client_login(struct client_profile *p, struct client_clock *clock,
 /* Ends the session at the manager (if it can be reached) and forgets it here. Saves. */
 CV_PUBLIC int client_logout(struct client_profile *p, struct client_clock *clock,
 			    struct client_error *err) CV_NODISCARD;
-/* A fresh identity certificate when less than `least_life` seconds are left of the present one. Saves. */
+/* A fresh identity certificate when less than `least_life` seconds are left of the present one. Not saved. */
 CV_PUBLIC int client_renew_certificate(struct client_api *a, struct client_profile *p, struct client_clock *clock,
 				       uint64_t least_life, struct client_error *err) CV_NODISCARD;
 

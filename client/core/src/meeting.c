@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Life of a meeting and the commands of the user interface. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include <base/alloc.h>
+#include <base/text.h>
+#include <base/time.h>
+
+#include "meeting_internal.h"
+
+#define TICK_US  100000
+#define LEAVE_US 2000000
+
+void client_meeting_tell(struct client_meeting *m, const struct client_meeting_event *e)
+{
+	m->cb.event(m->cb.ctx, e);
+}
+
+void client_meeting_warn(struct client_meeting *m, const char *format, ...)
+{
+	char text[CLIENT_ERROR_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_ERROR, .text = text});
+}
+
+void client_meeting_over(struct client_meeting *m, enum client_outcome outcome, const char *format, ...)
+{
+	va_list ap;
+
+	if (m->phase == PHASE_ENDED)
+		return;
+	/* A leave that was asked for is done, however the connection ended. */
+	if (m->phase == PHASE_LEAVING) {
+		outcome = CLIENT_DONE;
+		snprintf(m->text, sizeof(m->text), "left");
+	} else {
+		va_start(ap, format);
+		vsnprintf(m->text, sizeof(m->text), format, ap);
+		va_end(ap);
+	}
+	m->outcome = outcome;
+	m->phase = PHASE_ENDED;
+	cv_timer_stop(&m->tick);
+	cv_timer_stop(&m->retry);
+	client_join_cut(m);
+	client_meeting_save_profile(m);
+	client_meeting_tell(
+		m, &(struct client_meeting_event){.kind = CLIENT_MEETING_LEFT, .outcome = outcome, .text = m->text});
+}
+
+void client_join_info_done(struct join_info *info)
+{
+	cv_free(info->ticket);
+	cv_free(info->admission);
+	cv_free(info->grant);
+	cv_wipe(info, sizeof(*info));
+}
+
+const struct client_trust *client_meeting_trust(const struct client_meeting *m)
+{
+	return m->trusts != NULL ? &m->trusts->trust : NULL;
+}
+
+void client_meeting_save_profile(struct client_meeting *m)
+{
+	struct client_error err = {0};
+
+	if (!m->profile_dirty || m->asking)
+		return;
+	m->profile_dirty = false;
+	if (client_profile_save(m->profile, &err) != 0)
+		client_meeting_warn(m, "%s", err.text);
+}
+
+static void tick(void *arg)
+{
+	struct client_meeting *m = arg;
+	int64_t now = cv_now_us();
+
+	cv_timer_set(&m->tick, TICK_US);
+	if (m->media != NULL)
+		client_media_tick(m->media, now);
+	if (m->phase == PHASE_LEAVING && (now - m->leave_us > LEAVE_US || (m->tunnel == NULL && m->left_manager))) {
+		client_meeting_over(m, CLIENT_DONE, "left");
+		return;
+	}
+	if (m->phase == PHASE_WAITING && now - m->welcome_us > CLIENT_WELCOME_US) {
+		client_meeting_over(m, CLIENT_UNREACHABLE, "nobody in the meeting answered");
+		return;
+	}
+	if (m->phase == PHASE_IN) {
+		client_meeting_group_tick(m, now);
+		client_report_tick(m, now);
+	}
+	if (now - m->second_us >= 1000000) {
+		m->second_us = now;
+		if (m->files != NULL && m->phase == PHASE_IN)
+			client_files_tick(m->files, now);
+		client_meeting_save_profile(m);
+	}
+}
+
+int client_meeting_new(const struct client_meeting_config *config, struct client_meeting **ret,
+		       struct client_error *err)
+{
+	struct client_meeting *m;
+	int r;
+
+	if (config->profile->token[0] == '\0')
+		return client_fail(err, CV_EDENIED, CLIENT_REFUSED, "nobody is signed in: run 'conclave-cli login'");
+	m = cv_calloc(1, sizeof(*m));
+	if (m == NULL)
+		return client_fail_code(err, CV_ENOMEM, "meeting");
+	m->loop = config->loop;
+	m->profile = config->profile;
+	m->clock = config->clock;
+	m->cb = config->cb;
+	memcpy(m->meeting_id, config->meeting_id, CLIENT_ID_LEN);
+	cv_buf_init(&m->admit, PROTO_MESSAGE_MAX);
+	cv_buf_init(&m->removal, PROTO_MESSAGE_MAX);
+	m->shown_rights = cv_malloc(PROTO_LEAF_MAX + 1);
+	m->hooks = client_hooks_new();
+	r = m->shown_rights != NULL ? 0 : CV_ENOMEM;
+	if (r == 0)
+		r = client_worker_new(m->loop, 1, &m->http);
+	if (r == 0)
+		r = client_worker_new(m->loop, 3, &m->cpu);
+	if (r == 0)
+		r = cv_timer_init(&m->tick, m->loop, tick, m);
+	if (r == 0)
+		r = cv_timer_init(&m->retry, m->loop, client_join_retry, m);
+	if (r != 0) {
+		client_meeting_free(m);
+		return client_fail_code(err, r, "meeting");
+	}
+	memset(m->shown_rights, 0xff, PROTO_LEAF_MAX + 1);
+	cv_timer_set(&m->tick, TICK_US);
+	client_join_ask(m);
+	*ret = m;
+	return 0;
+}
+
+void client_meeting_drop_group(struct client_meeting *m)
+{
+	client_files_free(m->files);
+	client_media_free(m->media);
+	client_group_free(m->group);
+	m->files = NULL;
+	m->media = NULL;
+	m->group = NULL;
+	m->last_seq = 0;
+	cv_buf_reset(&m->admit);
+	cv_buf_reset(&m->removal);
+	memset(m->shown_rights, 0xff, PROTO_LEAF_MAX + 1);
+	m->n_streams = 0;
+}
+
+void client_meeting_free(struct client_meeting *m)
+{
+	if (m == NULL)
+		return;
+	/* No callbacks from here on. */
+	m->phase = PHASE_ENDED;
+	cv_timer_done(&m->tick);
+	cv_timer_done(&m->retry);
+	client_join_cut(m);
+	client_worker_free(m->http);
+	client_worker_free(m->cpu);
+	if (m->shown_rights != NULL)
+		client_meeting_drop_group(m);
+	client_api_free(m->api);
+	net_tls_client_free(m->tls);
+	while (m->trusts != NULL) {
+		struct trust_list *t = m->trusts;
+
+		m->trusts = t->next;
+		client_trust_done(&t->trust);
+		cv_free(t);
+	}
+	while (m->ops != NULL) {
+		struct op *op = m->ops;
+
+		m->ops = op->next;
+		cv_free(op);
+	}
+	client_join_info_done(&m->info);
+	cv_buf_done(&m->admit);
+	cv_buf_done(&m->removal);
+	cv_free(m->streams);
+	cv_free(m->shown_rights);
+	client_hooks_free(m->hooks);
+	cv_free_wiped(m, sizeof(*m));
+}
+
+static void run_path(const struct client_meeting *m, const char *what, char dst[128])
+{
+	char run[2 * CLIENT_ID_LEN + 1];
+
+	cv_hex_encode(run, m->info.run_id, CLIENT_ID_LEN);
+	snprintf(dst, 128, "/runs/%s/%s", run, what);
+}
+
+void client_meeting_leave(struct client_meeting *m)
+{
+	PB(Control) c = PB_INIT(CONTROL);
+	PB(Leave) leave = PB_INIT(LEAVE);
+	uint8_t evidence[PROTO_SIG_LEN];
+	char path[128];
+
+	if (m->phase == PHASE_LEAVING || m->phase == PHASE_ENDED)
+		return;
+	if (m->phase != PHASE_IN) {
+		client_meeting_over(m, CLIENT_DONE, "left");
+		return;
+	}
+	if (client_group_leave_evidence(m->group, evidence) == 0) {
+		leave.evidence = (ProtobufCBinaryData){sizeof(evidence), evidence};
+		c.body_case = PB_CONTROL(LEAVE);
+		c.leave = &leave;
+		(void)!client_tunnel_control(m, &c);
+	}
+	m->phase = PHASE_LEAVING;
+	m->leave_us = cv_now_us();
+	run_path(m, "leave", path);
+	client_report_post(m, path, json_object(), false);
+	net_tunnel_close(m->tunnel, 1000);
+}
+
+void client_meeting_end(struct client_meeting *m)
+{
+	PB(Control) c = PB_INIT(CONTROL);
+	PB(RunEnded) ended = PB_INIT(RUN_ENDED);
+	char path[128];
+
+	if (m->phase != PHASE_IN)
+		return;
+	ended.detail = (char *)(uintptr_t) "ended by a moderator";
+	c.body_case = PB_CONTROL(RUN_ENDED);
+	c.run_ended = &ended;
+	(void)!client_tunnel_control(m, &c);
+	run_path(m, "end", path);
+	client_report_post(m, path, json_object(), true);
+}
+
+const struct client_group *client_meeting_group(const struct client_meeting *m)
+{
+	return m->joined ? m->group : NULL;
+}
+
+struct client_files *client_meeting_files(struct client_meeting *m)
+{
+	return m->joined ? m->files : NULL;
+}
+
+/* ---- media */
+
+void client_meeting_publish(struct client_meeting *m, uint8_t stream, bool active, uint8_t layers)
+{
+	if (stream < 1 || stream > PROTO_STREAM_MAX)
+		return;
+	m->mine[stream].active = active;
+	m->mine[stream].layers = layers;
+	if (m->phase == PHASE_IN)
+		client_tunnel_publish_all(m);
+}
+
+static uint8_t right_for(uint8_t stream)
+{
+	return stream == PROTO_STREAM_VOICE    ? PROTO_RIGHT_MICROPHONE
+	       : stream == PROTO_STREAM_CAMERA ? PROTO_RIGHT_CAMERA
+					       : PROTO_RIGHT_SHARE;
+}
+
+int client_meeting_send(struct client_meeting *m, const struct proto_media_header *header, int64_t capture_us,
+			struct cv_span data)
+{
+	if (m->phase != PHASE_IN || m->silent)
+		return CV_ESTATE;
+	if (!(client_group_rights(m->group, client_group_leaf(m->group)) & right_for(header->stream)))
+		return CV_EDENIED;
+	return client_media_send(m->media, header, (uint64_t)(capture_us + m->unix_offset_us), data);
+}
+
+void client_meeting_want_key(struct client_meeting *m, uint32_t leaf, uint8_t stream, uint8_t spatial)
+{
+	PB(Control) c = PB_INIT(CONTROL);
+	PB(KeyFrameRequest) k = PB_INIT(KEY_FRAME_REQUEST);
+
+	if (m->phase != PHASE_IN)
+		return;
+	k.leaf = leaf;
+	k.stream = stream;
+	k.spatial = spatial;
+	c.body_case = PB_CONTROL(KEY_FRAME_REQUEST);
+	c.key_frame_request = &k;
+	(void)!client_tunnel_control(m, &c);
+}
+
+/* ---- moderation */
+
+static int moderate(struct client_meeting *m, const struct op *op)
+{
+	if (m->phase != PHASE_IN)
+		return CV_ESTATE;
+	if (!(client_group_rights(m->group, client_group_leaf(m->group)) & PROTO_RIGHT_MODERATION))
+		return CV_EDENIED;
+	return client_meeting_op(m, op);
+}
+
+int client_meeting_remove(struct client_meeting *m, const uint8_t user_id[CLIENT_ID_LEN])
+{
+	struct op op = {.kind = OP_BAN};
+
+	if (memcmp(user_id, m->profile->user_id, CLIENT_ID_LEN) == 0)
+		return CV_EINVAL;
+	memcpy(op.user_id, user_id, CLIENT_ID_LEN);
+	return moderate(m, &op);
+}
+
+int client_meeting_set_rights(struct client_meeting *m, const uint8_t user_id[CLIENT_ID_LEN], uint8_t rights)
+{
+	struct op op = {.kind = OP_RIGHTS, .rights = rights};
+
+	if (rights & ~PROTO_RIGHTS_ALL)
+		return CV_EINVAL;
+	memcpy(op.user_id, user_id, CLIENT_ID_LEN);
+	return moderate(m, &op);
+}
+
+int client_meeting_lock(struct client_meeting *m, bool locked)
+{
+	struct op op = {.kind = OP_LOCK, .lock = locked};
+
+	return moderate(m, &op);
+}
+
+int client_meeting_find(const struct client_meeting *m, const char *email, uint8_t ret_user[CLIENT_ID_LEN])
+{
+	if (m->group == NULL)
+		return CV_ENOTFOUND;
+	for (const struct client_member *p = client_group_next(m->group, 0); p != NULL;
+	     p = client_group_next(m->group, p->leaf + 1)) {
+		if (strcasecmp(p->email, email) == 0) {
+			memcpy(ret_user, p->user_id, CLIENT_ID_LEN);
+			return 0;
+		}
+	}
+	return CV_ENOTFOUND;
+}
+
+void client_meeting_stats(struct client_meeting *m, struct client_meeting_stats *ret)
+{
+	struct net_tunnel_stats t = {0};
+
+	memset(ret, 0, sizeof(*ret));
+	if (m->media != NULL)
+		client_media_stats(m->media, &ret->media);
+	if (m->tunnel != NULL)
+		net_tunnel_get_stats(m->tunnel, &t);
+	ret->bytes_in = t.bytes_in;
+	ret->bytes_out = t.bytes_out;
+	ret->units_dropped = t.units_dropped;
+	ret->rtt_us = t.ping_rtt_us;
+}
+
+#ifdef CONCLAVE_TEST_HOOKS
+struct client_hooks *client_meeting_hooks(struct client_meeting *m)
+{
+	return m->hooks;
+}
+#endif

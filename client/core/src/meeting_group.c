@@ -1,0 +1,695 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Epochs of the meeting's group: joining, commits of others, commits of our own. */
+#include <stdio.h>
+#include <string.h>
+
+#include <base/alloc.h>
+#include <base/text.h>
+#include <base/time.h>
+#include <net/msg.h>
+
+#include "meeting_internal.h"
+
+#define REQUEST_US   450000  /* a request that waited longer has gone to the next member */
+#define PATH_STEP_US 5000000 /* members take turns with path updates, so far apart */
+#define PATH_TURNS   24
+
+/* ---- callbacks of media and files */
+
+static int send_fragment(void *ctx, const struct client_fragment *f)
+{
+	struct client_meeting *m = ctx;
+	struct net_send s = {.cls = f->cls, .unit = f->unit, .unit_end = f->unit_end};
+	int r;
+
+	if (m->tunnel == NULL)
+		return CV_ESTATE;
+	r = net_msg_new(f->head.len + f->payload.len, &s.msg);
+	if (r != 0)
+		return r;
+	memcpy(s.msg->data, f->head.data, f->head.len);
+	memcpy(s.msg->data + f->head.len, f->payload.data, f->payload.len);
+	client_hooks_media(m->hooks, s.msg->data, s.msg->len);
+	r = net_tunnel_send(m->tunnel, &s);
+	net_msg_unref(s.msg);
+	return r;
+}
+
+static void take_unit(void *ctx, const struct client_unit *u)
+{
+	struct client_meeting *m = ctx;
+	struct client_unit local = *u;
+
+	local.capture_us = (uint64_t)((int64_t)u->capture_us - m->unix_offset_us);
+	m->cb.unit(m->cb.ctx, &local);
+}
+
+static int send_app(void *ctx, const PB(AppMessage) * msg)
+{
+	return client_tunnel_app(ctx, msg);
+}
+
+static int send_control(void *ctx, const PB(Control) * msg)
+{
+	return client_tunnel_control(ctx, msg);
+}
+
+static int send_chunk(void *ctx, const void *msg, size_t len)
+{
+	struct client_meeting *m = ctx;
+
+	if (m->tunnel == NULL)
+		return CV_ESTATE;
+	return net_tunnel_send_bytes(m->tunnel, NET_CLASS_FILE, PROTO_KIND_FILE, (const uint8_t *)msg + 1, len - 1);
+}
+
+static void tell_file(void *ctx, const struct client_file_event *e)
+{
+	struct client_meeting *m = ctx;
+
+	client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_FILE,
+							      .member = client_group_member(m->group, e->leaf),
+							      .file = e});
+}
+
+int client_meeting_start_group(struct client_meeting *m)
+{
+	struct client_group_config config = {
+		.trust = client_meeting_trust(m)->chain,
+		.clock = m->clock,
+		.rng = cv_rng_system(),
+		.certificates = {{m->cert[0].der, m->cert[0].len}, {m->cert[1].der, m->cert[1].len}},
+		.admission = {m->info.admission, m->info.admission_len},
+	};
+	struct client_media_callbacks media = {send_fragment, take_unit, m};
+	struct client_files_callbacks files = {send_app, send_control, send_chunk, tell_file, m};
+	int r;
+
+	memcpy(config.run_id, m->info.run_id, CLIENT_ID_LEN);
+	memcpy(config.device_seed, m->profile->device_seed, CLIENT_KEY_LEN);
+	memcpy(config.device_key, m->profile->device_key, CLIENT_KEY_LEN);
+	r = client_group_new(&config, &m->group);
+	if (r == 0)
+		r = client_media_new(m->group, &media, &m->media);
+	if (r == 0)
+		r = client_files_new(m->group, cv_rng_system(), m->info.run_id, &files, &m->files);
+	cv_wipe(&config, sizeof(config));
+	if (r != 0)
+		client_meeting_over(m, CLIENT_SECURITY, "the group cannot be prepared: %s", cv_strerror(r));
+	return r;
+}
+
+/* ---- what an epoch means */
+
+static void tell_member(struct client_meeting *m, enum client_meeting_event_kind kind, const struct client_member *p,
+			bool present)
+{
+	client_meeting_tell(m, &(struct client_meeting_event){.kind = kind,
+							      .member = p,
+							      .rights = client_group_rights(m->group, p->leaf),
+							      .self = p->leaf == client_group_leaf(m->group),
+							      .present = present});
+}
+
+static void show_rights(struct client_meeting *m)
+{
+	for (const struct client_member *p = client_group_next(m->group, 0); p != NULL;
+	     p = client_group_next(m->group, p->leaf + 1)) {
+		uint8_t now = client_group_rights(m->group, p->leaf), *shown = &m->shown_rights[p->leaf];
+
+		if (*shown == now)
+			continue;
+		if (*shown != 0xff)
+			tell_member(m, CLIENT_MEETING_RIGHTS, p, true);
+		*shown = now;
+	}
+}
+
+static void meet(struct client_meeting *m, const struct client_member *p)
+{
+	enum client_contact_news news;
+
+	if (memcmp(p->user_id, m->profile->user_id, CLIENT_ID_LEN) == 0 ||
+	    client_profile_meet(m->profile, p->user_id, p->email, p->name, p->device_hash, &news) != 0 ||
+	    news == CLIENT_CONTACT_KNOWN)
+		return;
+	m->profile_dirty = true;
+	if (news == CLIENT_CONTACT_NEW_DEVICE)
+		tell_member(m, CLIENT_MEETING_CONTACT, p, true);
+}
+
+static void newcomer(struct client_meeting *m, uint32_t leaf, bool present)
+{
+	const struct client_member *p = client_group_member(m->group, leaf);
+
+	if (p == NULL)
+		return;
+	m->shown_rights[leaf] = client_group_rights(m->group, leaf);
+	if (leaf == client_group_leaf(m->group))
+		return;
+	tell_member(m, CLIENT_MEETING_PARTICIPANT_JOINED, p, present);
+	meet(m, p);
+}
+
+/* Keys of the present epoch into use. */
+static int take_epoch(struct client_meeting *m)
+{
+	uint8_t base_key[CLIENT_BASE_KEY_LEN], authenticator[CLIENT_AUTHENTICATOR_LEN];
+	uint64_t epoch = client_group_epoch(m->group);
+	int r;
+
+	r = client_group_base_key(m->group, base_key);
+	if (r == 0)
+		r = client_group_authenticator(m->group, authenticator);
+	if (r == 0)
+		client_hooks_epoch(m->hooks, epoch, client_group_leaf(m->group), base_key, authenticator);
+	if (r == 0)
+		r = client_media_epoch(m->media, epoch, client_group_leaf(m->group), base_key, cv_now_us());
+	cv_wipe(base_key, sizeof(base_key));
+	if (r != 0) {
+		client_meeting_over(m, CLIENT_SECURITY, "the keys of epoch %llu cannot be made: %s",
+				    (unsigned long long)epoch, cv_strerror(r));
+		return r;
+	}
+	m->epoch_us = cv_now_us();
+	if (m->silent) {
+		m->silent = false;
+		client_meeting_warn(m, "a new epoch has come: sending again");
+	}
+	client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_EPOCH,
+							      .epoch = epoch,
+							      .participants = (uint32_t)client_group_count(m->group)});
+	client_report_code(m);
+	return 0;
+}
+
+static void gone(struct client_meeting *m, const struct client_left *left)
+{
+	client_media_forget(m->media, left->member.leaf);
+	client_files_left(m->files, left->member.leaf);
+	m->shown_rights[left->member.leaf] = 0xff;
+	for (size_t i = 0; i < m->n_streams;) {
+		if (m->streams[i].leaf == left->member.leaf)
+			m->streams[i] = m->streams[--m->n_streams];
+		else
+			i++;
+	}
+	client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_PARTICIPANT_LEFT,
+							      .member = &left->member,
+							      .reason = left->reason});
+}
+
+static void removed(struct client_meeting *m, const struct client_news *news)
+{
+	uint8_t reason = PROTO_REASON_LOST;
+
+	for (size_t i = 0; i < news->n_left; i++) {
+		if (memcmp(news->left[i].member.device_key, m->profile->device_key, CLIENT_KEY_LEN) == 0)
+			reason = news->left[i].reason;
+	}
+	if (client_hooks_stay(m->hooks)) {
+		client_meeting_warn(m, "removed, but staying");
+		return;
+	}
+	switch (reason) {
+	case PROTO_REASON_REMOVED: client_meeting_over(m, CLIENT_REFUSED, "removed by a moderator"); break;
+	case PROTO_REASON_REVOKED: client_meeting_over(m, CLIENT_REFUSED, "this account or device was revoked"); break;
+	case PROTO_REASON_REPLACED:
+		client_meeting_over(m, CLIENT_REFUSED, "this device entered the meeting a second time");
+		break;
+	case PROTO_REASON_LEFT: client_meeting_over(m, CLIENT_DONE, "left"); break;
+	default:
+		/* Taken for lost while we were away: back as a newcomer. */
+		client_meeting_drop_group(m);
+		client_join_lost(m, "taken for lost by the others");
+		break;
+	}
+}
+
+static void apply(struct client_meeting *m, struct client_news *news)
+{
+	if (news->kind == CLIENT_NEWS_REMOVED) {
+		removed(m, news);
+		return;
+	}
+	if (news->path)
+		m->path_us = cv_now_us();
+	if (take_epoch(m) != 0)
+		return;
+	for (size_t i = 0; i < news->n_left; i++)
+		gone(m, &news->left[i]);
+	for (size_t i = 0; i < news->n_added; i++)
+		newcomer(m, news->added[i], false);
+	if (news->state_changed)
+		show_rights(m);
+	client_meeting_work(m);
+}
+
+/* ---- joining */
+
+static void epoch_ready(struct client_meeting *m)
+{
+	PB(Control) c = PB_INIT(CONTROL);
+	PB(EpochReady) ready = PB_INIT(EPOCH_READY);
+
+	ready.leaf = client_group_leaf(m->group);
+	ready.epoch = client_group_epoch(m->group);
+	c.body_case = PB_CONTROL(EPOCH_READY);
+	c.epoch_ready = &ready;
+	(void)!client_tunnel_control(m, &c);
+}
+
+static void entered_group(struct client_meeting *m)
+{
+	struct net_peer peer;
+
+	net_tunnel_get_peer(m->tunnel, &peer);
+	m->phase = PHASE_IN;
+	m->joined = true;
+	m->lost_us = 0;
+	m->path_us = cv_now_us();
+	client_meeting_tell(
+		m, &(struct client_meeting_event){.kind = CLIENT_MEETING_JOINED,
+						  .member = client_group_member(m->group, client_group_leaf(m->group)),
+						  .rights = client_group_rights(m->group, client_group_leaf(m->group)),
+						  .self = true,
+						  .epoch = client_group_epoch(m->group),
+						  .participants = (uint32_t)client_group_count(m->group),
+						  .text = m->info.title,
+						  .tls = peer.tls,
+						  .cipher = peer.cipher});
+	if (take_epoch(m) != 0)
+		return;
+	for (const struct client_member *p = client_group_next(m->group, 0); p != NULL;
+	     p = client_group_next(m->group, p->leaf + 1))
+		newcomer(m, p->leaf, true);
+	epoch_ready(m);
+	client_report_epoch(m);
+	client_tunnel_publish_all(m);
+}
+
+void client_meeting_create(struct client_meeting *m)
+{
+	int r;
+
+	r = client_group_create(m->group, (struct cv_span){m->info.grant, m->info.grant_len}, m->info.switches);
+	if (r != 0) {
+		client_meeting_over(m, CLIENT_SECURITY, "the group cannot be created: %s",
+				    client_group_why(m->group)[0] != '\0' ? client_group_why(m->group)
+									  : cv_strerror(r));
+		return;
+	}
+	entered_group(m);
+}
+
+void client_meeting_ask_in(struct client_meeting *m)
+{
+	PB(Control) c = PB_INIT(CONTROL);
+	PB(JoinRequest) join = PB_INIT(JOIN_REQUEST);
+	struct cv_buf kp, sealed;
+	int r;
+
+	cv_buf_init(&kp, PROTO_LOBBY_MAX);
+	cv_buf_init(&sealed, PROTO_LOBBY_MAX + PROTO_LOBBY_OVERHEAD);
+	r = client_group_key_package(m->group, &kp);
+	if (r == 0)
+		r = proto_lobby_seal(m->info.lobby_key, m->info.run_id, kp.data, kp.len, cv_rng_system(), &sealed);
+	if (r == 0) {
+		join.sealed_key_package = (ProtobufCBinaryData){sealed.len, sealed.data};
+		c.body_case = PB_CONTROL(JOIN_REQUEST);
+		c.join_request = &join;
+		r = client_tunnel_control(m, &c);
+	}
+	cv_buf_done(&kp);
+	cv_buf_done(&sealed);
+	if (r != 0) {
+		client_meeting_over(m, CLIENT_SECURITY, "the KeyPackage cannot be made: %s", cv_strerror(r));
+		return;
+	}
+	m->phase = PHASE_WAITING;
+	m->welcome_us = cv_now_us();
+}
+
+static void on_welcome(struct client_meeting *m, const PB(Handshake) * h)
+{
+	int r;
+
+	if (m->phase != PHASE_WAITING)
+		return;
+	r = client_group_join(m->group, h->welcome.data, h->welcome.len);
+	if (r != 0) {
+		client_meeting_over(m, CLIENT_SECURITY, "the group is not to be trusted: %s",
+				    client_group_why(m->group)[0] != '\0' ? client_group_why(m->group)
+									  : cv_strerror(r));
+		return;
+	}
+	m->last_seq = h->seq;
+	entered_group(m);
+}
+
+static void on_commit(struct client_meeting *m, const PB(Handshake) * h)
+{
+	struct client_news news;
+	int r;
+
+	if (m->phase != PHASE_IN || h->seq <= m->last_seq)
+		return;
+	if (!client_group_active(m->group))
+		return;
+	m->last_seq = h->seq;
+	memset(&news, 0, sizeof(news));
+	r = client_group_process(m->group, h->commit.data, h->commit.len, &news);
+	if (r == CV_EEPOCH && h->epoch > client_group_epoch(m->group) + 1) {
+		client_meeting_drop_group(m);
+		client_join_lost(m, "a commit is missing");
+		return;
+	}
+	if (r == CV_EEPOCH || r == CV_EREPLAY)
+		return;
+	if (r != 0) {
+		client_meeting_over(m, CLIENT_SECURITY, "a commit breaks the meeting's rules: %s",
+				    client_group_why(m->group)[0] != '\0' ? client_group_why(m->group)
+									  : cv_strerror(r));
+		return;
+	}
+	for (struct op *op = m->ops; op != NULL; op = op->next)
+		op->in_flight = false;
+	apply(m, &news);
+	client_news_done(&news);
+}
+
+void client_meeting_handshake(struct client_meeting *m, const void *data, size_t len)
+{
+	PB(Handshake) * h;
+
+	if (proto_handshake_unpack(data, len, &h) != 0) {
+		client_meeting_warn(m, "the relay sent a malformed handshake message");
+		return;
+	}
+	if (h->commit.len > 0 && m->group != NULL)
+		on_commit(m, h);
+	else if (h->welcome.len > 0 && m->group != NULL)
+		on_welcome(m, h);
+	proto_handshake_free(h);
+}
+
+void client_meeting_application(struct client_meeting *m, const void *data, size_t len)
+{
+	struct client_news news;
+	struct cv_reader r;
+	PB(AppMessage) * app;
+	uint64_t seq;
+
+	cv_reader_init(&r, data, len);
+	if (m->phase != PHASE_IN || cv_reader_get_u64(&r, &seq) != 0 || seq <= m->last_seq)
+		return;
+	m->last_seq = seq;
+	memset(&news, 0, sizeof(news));
+	/* What does not open is not of a member: no news. A commit in disguise would be a relay's trick. */
+	if (client_group_process(m->group, r.p, r.left, &news) != 0)
+		return;
+	if (news.kind != CLIENT_NEWS_MESSAGE) {
+		apply(m, &news);
+	} else if (proto_app_unpack(news.plaintext.data, news.plaintext.len, &app) == 0) {
+		client_files_app(m->files, news.sender, app);
+		proto_app_free(app);
+	}
+	client_news_done(&news);
+}
+
+/* ---- commits of our own */
+
+static int send_commit(struct client_meeting *m, const struct client_change *change)
+{
+	struct client_commit commit;
+	int r;
+
+	memset(&commit, 0, sizeof(commit));
+	r = client_group_commit(m->group, change, &commit);
+	if (r != 0 && r != CV_ENOTFOUND)
+		return r;
+	for (size_t i = 0; i < commit.n_refused; i++) {
+		PB(Control) c = PB_INIT(CONTROL);
+		PB(AdmitRejected) no = PB_INIT(ADMIT_REJECTED);
+
+		no.connection = commit.refused[i].connection;
+		no.detail = commit.refused[i].detail;
+		c.body_case = PB_CONTROL(ADMIT_REJECTED);
+		c.admit_rejected = &no;
+		(void)!client_tunnel_control(m, &c);
+	}
+	if (r == 0) {
+		r = net_tunnel_send_bytes(m->tunnel, NET_CLASS_CONTROL, PROTO_KIND_HANDSHAKE, commit.message.data + 1,
+					  commit.message.len - 1);
+		if (r != 0)
+			client_group_rejected(m->group);
+	}
+	client_commit_done(&commit);
+	return r;
+}
+
+static void wait_with(struct client_meeting *m, struct cv_buf *store, const void *raw, size_t len)
+{
+	cv_buf_reset(store);
+	(void)!cv_buf_put(store, raw, len);
+	m->request_us = cv_now_us();
+}
+
+void client_meeting_admit(struct client_meeting *m, const PB(AdmitRequest) * req, const void *raw, size_t len)
+{
+	struct client_change change = {.n_candidates = req->n_candidates};
+	struct client_candidate *list;
+	struct cv_buf *opened;
+	int r = CV_ENOMEM;
+
+	if (m->phase != PHASE_IN || m->tunnel == NULL || !client_group_active(m->group))
+		return;
+	if (client_group_pending(m->group)) {
+		wait_with(m, &m->admit, raw, len);
+		return;
+	}
+	list = cv_calloc(req->n_candidates + 1, sizeof(*list));
+	opened = cv_calloc(req->n_candidates + 1, sizeof(*opened));
+	if (list == NULL || opened == NULL)
+		goto out;
+	for (size_t i = 0; i < req->n_candidates; i++) {
+		const PB(Candidate) *c = req->candidates[i];
+
+		/* One that does not open stays empty, and is refused as a KeyPackage that is not valid. */
+		cv_buf_init(&opened[i], PROTO_LOBBY_MAX);
+		(void)!proto_lobby_open(m->info.lobby_key, m->info.run_id, c->sealed_key_package.data,
+					c->sealed_key_package.len, &opened[i]);
+		list[i] = (struct client_candidate){c->connection, {opened[i].data, opened[i].len}};
+	}
+	change.candidates = list;
+	r = send_commit(m, &change);
+out:
+	for (size_t i = 0; opened != NULL && i < req->n_candidates; i++)
+		cv_buf_done(&opened[i]);
+	cv_free(opened);
+	cv_free(list);
+	if (r != 0 && r != CV_ENOTFOUND && r != CV_ESTATE)
+		client_meeting_warn(m, "newcomers cannot be let in: %s", cv_strerror(r));
+}
+
+void client_meeting_removals(struct client_meeting *m, const PB(RemoveRequest) * req, const void *raw, size_t len)
+{
+	struct client_change change = {.n_removals = req->n_removals};
+	struct proto_removal *list;
+	int r;
+
+	if (m->phase != PHASE_IN || m->tunnel == NULL || !client_group_active(m->group))
+		return;
+	if (client_group_pending(m->group)) {
+		wait_with(m, &m->removal, raw, len);
+		return;
+	}
+	list = cv_calloc(req->n_removals + 1, sizeof(*list));
+	if (list == NULL)
+		return;
+	for (size_t i = 0; i < req->n_removals; i++) {
+		const PB(Removal) *r1 = req->removals[i];
+
+		list[i] = (struct proto_removal){r1->leaf, (uint8_t)r1->reason, {r1->evidence.data, r1->evidence.len}};
+	}
+	change.removals = list;
+	r = send_commit(m, &change);
+	cv_free(list);
+	if (r != 0 && r != CV_ENOTFOUND && r != CV_ESTATE)
+		client_meeting_warn(m, "participants cannot be removed: %s", cv_strerror(r));
+}
+
+int client_meeting_op(struct client_meeting *m, const struct op *op)
+{
+	struct op *copy = cv_memdup(op, sizeof(*op)), **last = &m->ops;
+
+	if (copy == NULL)
+		return CV_ENOMEM;
+	copy->next = NULL;
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = copy;
+	client_meeting_work(m);
+	return 0;
+}
+
+/* The first operation alone in a commit: what it says cannot depend on another. */
+static int commit_op(struct client_meeting *m, struct op *op)
+{
+	struct client_change change = {.n_ban = 0};
+	struct client_rights_change rights = {.rights = op->rights};
+	uint8_t ban[1][CLIENT_ID_LEN];
+
+	memcpy(ban[0], op->user_id, CLIENT_ID_LEN);
+	memcpy(rights.user_id, op->user_id, CLIENT_ID_LEN);
+	switch (op->kind) {
+	case OP_BAN:
+		change.ban = (const uint8_t(*)[CLIENT_ID_LEN])ban;
+		change.n_ban = 1;
+		break;
+	case OP_RIGHTS:
+		change.rights = &rights;
+		change.n_rights = 1;
+		break;
+	case OP_LOCK:
+		change.set_lock = true;
+		change.lock = op->lock;
+		break;
+	case OP_PATH: break;
+	}
+	return send_commit(m, &change);
+}
+
+static void drop_op(struct client_meeting *m)
+{
+	struct op *op = m->ops;
+
+	m->ops = op->next;
+	cv_free(op);
+}
+
+static bool again(struct client_meeting *m, struct cv_buf *store)
+{
+	PB(Control) * c;
+	struct cv_buf raw = *store;
+
+	if (store->len == 0)
+		return false;
+	cv_buf_init(store, PROTO_MESSAGE_MAX);
+	if (cv_now_us() - m->request_us <= REQUEST_US && proto_control_unpack(raw.data, raw.len, &c) == 0) {
+		if (c->body_case == PB_CONTROL(ADMIT_REQUEST))
+			client_meeting_admit(m, c->admit_request, raw.data, raw.len);
+		else if (c->body_case == PB_CONTROL(REMOVE_REQUEST))
+			client_meeting_removals(m, c->remove_request, raw.data, raw.len);
+		proto_control_free(c);
+	}
+	cv_buf_done(&raw);
+	return client_group_pending(m->group);
+}
+
+/* Commits what waits, one thing at a time. */
+void client_meeting_work(struct client_meeting *m)
+{
+	while (m->phase == PHASE_IN && m->tunnel != NULL && client_group_active(m->group) &&
+	       !client_group_pending(m->group)) {
+		int r;
+
+		if (again(m, &m->removal) || again(m, &m->admit))
+			return;
+		if (m->ops == NULL || m->ops->in_flight)
+			return;
+		r = commit_op(m, m->ops);
+		if (r == 0) {
+			m->ops->in_flight = true;
+			return;
+		}
+		if (r != CV_ENOTFOUND)
+			client_meeting_warn(m, "%s",
+					    client_group_why(m->group)[0] != '\0' ? client_group_why(m->group)
+										  : cv_strerror(r));
+		drop_op(m);
+	}
+}
+
+/* What a finished operation means for relay and manager. */
+static void op_done(struct client_meeting *m, const struct op *op)
+{
+	char path[128], run[2 * CLIENT_ID_LEN + 1];
+	PB(Control) c = PB_INIT(CONTROL);
+	PB(SetRights) rights = PB_INIT(SET_RIGHTS);
+	json_t *body;
+
+	switch (op->kind) {
+	case OP_RIGHTS:
+		rights.user_id = (ProtobufCBinaryData){CLIENT_ID_LEN, (uint8_t *)(uintptr_t)op->user_id};
+		rights.rights = op->rights;
+		c.body_case = PB_CONTROL(SET_RIGHTS);
+		c.set_rights = &rights;
+		(void)!client_tunnel_control(m, &c);
+		break;
+	case OP_BAN:
+		/* The group is rid of them; the manager gives them no more tickets, if it honours us. */
+		cv_hex_encode(run, m->info.run_id, CLIENT_ID_LEN);
+		snprintf(path, sizeof(path), "/runs/%s/ban", run);
+		cv_hex_encode(run, op->user_id, CLIENT_ID_LEN);
+		body = json_object();
+		json_object_set_new(body, "user_id", json_string(run));
+		client_report_post(m, path, body, true);
+		break;
+	default: break;
+	}
+}
+
+void client_meeting_accepted(struct client_meeting *m, const PB(CommitAccepted) * msg)
+{
+	struct client_news news;
+	struct op *op = m->ops != NULL && m->ops->in_flight ? m->ops : NULL;
+	int r;
+
+	if (m->phase != PHASE_IN || !client_group_pending(m->group) || msg->epoch != client_group_epoch(m->group) + 1)
+		return;
+	memset(&news, 0, sizeof(news));
+	r = client_group_accepted(m->group, &news);
+	if (r != 0) {
+		client_meeting_over(m, CLIENT_SECURITY, "our own commit cannot be applied: %s", cv_strerror(r));
+		return;
+	}
+	m->last_seq = msg->seq;
+	if (op != NULL) {
+		op_done(m, op);
+		drop_op(m);
+	}
+	apply(m, &news);
+	client_news_done(&news);
+}
+
+void client_meeting_rejected(struct client_meeting *m, const PB(CommitRejected) * msg)
+{
+	if (m->phase != PHASE_IN)
+		return;
+	client_group_rejected(m->group);
+	for (struct op *op = m->ops; op != NULL; op = op->next)
+		op->in_flight = false;
+	/* The commit that won is on its way; what waits is tried again in its epoch. */
+	if (msg->epoch == client_group_epoch(m->group))
+		client_meeting_work(m);
+}
+
+/* Path updates in turn, so that one member does them while it is there and the next when it is not. */
+void client_meeting_group_tick(struct client_meeting *m, int64_t now_us)
+{
+	uint32_t n = (uint32_t)client_group_count(m->group), turn;
+
+	if (!m->silent && now_us - m->epoch_us > CLIENT_SILENT_US) {
+		m->silent = true;
+		client_media_stop_sending(m->media);
+		client_meeting_warn(m, "no new epoch for 10 minutes: nothing is sent until one comes");
+	}
+	if (n == 0 || m->ops != NULL)
+		return;
+	turn = (client_group_rank(m->group, client_group_leaf(m->group)) + n -
+		(uint32_t)(client_group_epoch(m->group) % n)) %
+	       n;
+	if (turn < PATH_TURNS && now_us - m->path_us >= CLIENT_PATH_US + (int64_t)turn * PATH_STEP_US)
+		(void)!client_meeting_op(m, &(struct op){.kind = OP_PATH});
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parts of a meeting: meeting.c (life, commands), meeting_join.c (manager, probing, connecting), meeting_tunnel.c
+ * (entering, messages), meeting_group.c (epochs, commits), meeting_report.c (reports, security code).
+ */
+#ifndef CLIENT_MEETING_INTERNAL_H
+#define CLIENT_MEETING_INTERNAL_H
+
+#include <net/tunnel.h>
+#include <proto/lobby.h>
+#include <proto/message.h>
+#include <proto/signed.h>
+
+#include <client/api.h>
+#include <client/meeting.h>
+#include <client/worker.h>
+
+#include "test_hooks.h"
+
+#define RELAYS_MAX PROTO_TICKET_RELAYS_MAX
+#define TITLE_MAX  255
+
+enum phase {
+	PHASE_ASKING,     /* the manager */
+	PHASE_PROBING,    /* the relays */
+	PHASE_CONNECTING, /* TLS and upgrade */
+	PHASE_ENTERING,   /* Hello, Enter */
+	PHASE_WAITING,    /* for the Welcome */
+	PHASE_IN,
+	PHASE_PAUSE, /* lost, waiting before the next attempt */
+	PHASE_LEAVING,
+	PHASE_ENDED,
+};
+
+/* What the manager answered to join. */
+struct join_info {
+	uint8_t run_id[CLIENT_ID_LEN];
+	char title[TITLE_MAX + 1];
+	uint8_t *ticket, *admission, *grant; /* Signed; grant may be NULL */
+	size_t ticket_len, admission_len, grant_len;
+	uint8_t lobby_key[PROTO_LOBBY_KEY_LEN];
+	uint8_t relays[RELAYS_MAX][CLIENT_ID_LEN];
+	size_t n_relays;
+	uint8_t switches;
+};
+
+/* Manifests that something may still borrow from. */
+struct trust_list {
+	struct trust_list *next;
+	struct client_trust trust;
+};
+
+enum op_kind { OP_BAN, OP_RIGHTS, OP_LOCK, OP_PATH };
+struct op {
+	struct op *next;
+	enum op_kind kind;
+	uint8_t user_id[CLIENT_ID_LEN];
+	uint8_t rights;
+	bool lock;
+	bool in_flight;
+};
+
+struct my_stream {
+	bool active;
+	uint8_t layers;
+};
+
+/* A stream of somebody, as the relay tells. */
+struct stream {
+	uint32_t leaf;
+	uint8_t stream;
+	uint8_t layers;
+};
+
+struct client_meeting {
+	struct cv_loop *loop;
+	struct client_profile *profile;
+	struct client_clock *clock;
+	struct client_meeting_callbacks cb;
+	uint8_t meeting_id[CLIENT_ID_LEN];
+	enum phase phase;
+	int64_t unix_offset_us; /* corrected Unix time minus cv_now_us, fixed for the meeting */
+
+	struct client_worker *http; /* one thread: one client_api at a time */
+	struct client_worker *cpu;
+	bool asking; /* a join job uses the profile's manifest and certificates */
+	bool profile_dirty;
+	struct trust_list *trusts; /* the newest first */
+	struct client_api *api;    /* used on the http thread only */
+	struct join_info info;
+	struct client_cert cert[2];
+
+	/* relay */
+	size_t order[RELAYS_MAX]; /* relays by round trip */
+	int64_t rtt[RELAYS_MAX];
+	size_t n_order, at_order;
+	unsigned probes;
+	struct net_tls_client *tls;
+	struct net_tunnel *tunnel;
+	bool open;
+	bool refused;   /* told why; the connection is about to close */
+	bool by_ticket; /* the ticket has not been shown yet */
+	struct cv_timer retry;
+
+	/* group */
+	struct client_group *group;
+	struct client_media *media;
+	struct client_files *files;
+	uint64_t last_seq;
+	bool joined;     /* JOINED was told */
+	int64_t lost_us; /* when the connection was lost; 0: it is there */
+	int64_t welcome_us;
+	int64_t epoch_us; /* when the present epoch began */
+	int64_t path_us;  /* when somebody last renewed keys */
+	bool silent;      /* no epoch for too long: nothing is sent */
+	struct op *ops;
+	struct cv_buf admit, removal; /* requests that came while a commit was pending */
+	int64_t request_us;
+
+	/* media */
+	struct my_stream mine[PROTO_STREAM_MAX + 1];
+	struct stream *streams;
+	size_t n_streams;
+	uint8_t *shown_rights; /* by leaf; 0xff: not shown */
+
+	/* reports */
+	bool reporting, coding;
+	int64_t report_us;
+	bool code_due;
+	uint64_t alarmed_epoch;
+
+	struct cv_timer tick;
+	int64_t second_us;
+	int64_t leave_us;
+	bool left_manager;
+	struct client_hooks *hooks;
+	enum client_outcome outcome;
+	char text[CLIENT_ERROR_TEXT_MAX];
+};
+
+/* meeting.c */
+void client_meeting_tell(struct client_meeting *m, const struct client_meeting_event *e);
+void client_meeting_warn(struct client_meeting *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Ends the meeting: LEFT is told, the tunnel cut. */
+void client_meeting_over(struct client_meeting *m, enum client_outcome outcome, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void client_meeting_drop_group(struct client_meeting *m);
+const struct client_trust *client_meeting_trust(const struct client_meeting *m);
+void client_join_info_done(struct join_info *info);
+void client_meeting_save_profile(struct client_meeting *m);
+
+/* meeting_join.c */
+void client_join_ask(struct client_meeting *m);
+void client_join_connect(struct client_meeting *m);
+void client_join_lost(struct client_meeting *m, const char *why);
+void client_join_cut(struct client_meeting *m);
+void client_join_retry(void *arg);
+
+/* meeting_tunnel.c */
+extern const struct net_tunnel_cbs client_tunnel_callbacks;
+int client_tunnel_control(struct client_meeting *m, const PB(Control) * msg);
+int client_tunnel_app(struct client_meeting *m, const PB(AppMessage) * msg);
+void client_tunnel_subscribe(struct client_meeting *m);
+void client_tunnel_publish_all(struct client_meeting *m);
+
+/* meeting_group.c */
+int client_meeting_start_group(struct client_meeting *m) CV_NODISCARD;
+void client_meeting_create(struct client_meeting *m);
+void client_meeting_ask_in(struct client_meeting *m);
+void client_meeting_handshake(struct client_meeting *m, const void *data, size_t len);
+void client_meeting_application(struct client_meeting *m, const void *data, size_t len);
+void client_meeting_admit(struct client_meeting *m, const PB(AdmitRequest) * req, const void *raw, size_t len);
+void client_meeting_removals(struct client_meeting *m, const PB(RemoveRequest) * req, const void *raw, size_t len);
+void client_meeting_accepted(struct client_meeting *m, const PB(CommitAccepted) * msg);
+void client_meeting_rejected(struct client_meeting *m, const PB(CommitRejected) * msg);
+void client_meeting_work(struct client_meeting *m);
+void client_meeting_group_tick(struct client_meeting *m, int64_t now_us);
+int client_meeting_op(struct client_meeting *m, const struct op *op) CV_NODISCARD;
+
+/* meeting_report.c */
+void client_report_epoch(struct client_meeting *m);
+void client_report_tick(struct client_meeting *m, int64_t now_us);
+void client_report_code(struct client_meeting *m);
+/* Six groups of five digits from an epoch authenticator (docs/protocol.md section 5). Takes about 0.1 s. */
+int client_security_code(const uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN],
+			 char ret[CLIENT_SECURITY_CODE_LEN]) CV_NODISCARD;
+/* POST path in the background; what comes of it is only logged as an ERROR when `loud`. */
+void client_report_post(struct client_meeting *m, const char *path, json_t *body, bool loud);
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Work in the background: epoch reports to the manager, the security code, other calls. */
+#include <stdio.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include <base/alloc.h>
+#include <base/text.h>
+#include <base/time.h>
+
+#include "meeting_internal.h"
+
+#define REPORTERS 3 /* the lowest leaves report regularly */
+#define CODE_LEN  48
+#define CODE_MEM  (64u << 20)
+#define CODE_OPS  3
+
+struct post_job {
+	struct client_job job;
+	struct client_meeting *m;
+	char path[128];
+	json_t *body, *answer;
+	struct client_error err;
+	bool report, loud;
+	uint64_t epoch;
+	int result;
+};
+
+static void post_run(struct client_job *job)
+{
+	struct post_job *p = (struct post_job *)job;
+
+	/* Without an api there has been no join, and there is nothing to report. */
+	if (p->m->api == NULL)
+		p->result = CV_ESTATE;
+	else
+		p->result = client_api_call(p->m->api, "POST", p->path, p->body, 0, &p->answer, &p->err);
+}
+
+static void report_answer(struct client_meeting *m, const struct post_job *p)
+{
+	const json_t *alarm = json_object_get(p->answer, "alarm");
+	uint64_t epoch;
+
+	m->reporting = false;
+	if (m->phase != PHASE_IN)
+		return;
+	if (p->result == 0 && json_is_object(alarm) && client_meeting_group(m) != NULL) {
+		const json_t *e = json_object_get(alarm, "epoch");
+
+		epoch = json_is_integer(e) ? (uint64_t)json_integer_value(e) : p->epoch;
+		if (m->alarmed_epoch != epoch + 1) {
+			m->alarmed_epoch = epoch + 1;
+			client_meeting_tell(
+				m, &(struct client_meeting_event){.kind = CLIENT_MEETING_ALARM, .epoch = epoch});
+		}
+	}
+	if (p->result == 0 && json_is_true(json_object_get(p->answer, "ended")))
+		client_meeting_over(m, CLIENT_DONE, "the meeting has ended");
+	else if (p->result == CV_EDENIED && strcmp(p->err.problem, "meeting-cancelled") == 0)
+		client_meeting_over(m, CLIENT_REFUSED, "the meeting was cancelled");
+}
+
+static void post_done(struct client_job *job)
+{
+	struct post_job *p = (struct post_job *)job;
+	struct client_meeting *m = p->m;
+
+	if (p->report)
+		report_answer(m, p);
+	else if (p->loud && p->result != 0 && m->phase != PHASE_ENDED)
+		client_meeting_warn(m, "%s", p->err.text);
+	if (!p->report && m->phase == PHASE_LEAVING)
+		m->left_manager = true;
+	json_decref(p->body);
+	json_decref(p->answer);
+	cv_free(p);
+}
+
+static void post(struct client_meeting *m, const char *path, json_t *body, bool report, bool loud)
+{
+	struct post_job *p = cv_calloc(1, sizeof(*p));
+
+	if (p == NULL) {
+		json_decref(body);
+		return;
+	}
+	p->job.run = post_run;
+	p->job.done = post_done;
+	p->m = m;
+	p->body = body;
+	p->report = report;
+	p->loud = loud;
+	p->epoch = m->group != NULL ? client_group_epoch(m->group) : 0;
+	snprintf(p->path, sizeof(p->path), "%s", path);
+	if (report)
+		m->reporting = true;
+	if (client_worker_submit(m->http, &p->job) != 0) {
+		if (report)
+			m->reporting = false;
+		json_decref(body);
+		cv_free(p);
+	}
+}
+
+void client_report_post(struct client_meeting *m, const char *path, json_t *body, bool loud)
+{
+	post(m, path, body, false, loud);
+}
+
+void client_report_epoch(struct client_meeting *m)
+{
+	uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN], hash[CLIENT_HASH_LEN];
+	char path[128], run[2 * CLIENT_ID_LEN + 1], text[CV_B64_LEN(CLIENT_HASH_LEN) + 1];
+	json_t *body;
+
+	if (m->reporting || client_group_authenticator(m->group, authenticator) != 0)
+		return;
+	proto_sha256(authenticator, sizeof(authenticator), hash);
+	cv_wipe(authenticator, sizeof(authenticator));
+	cv_hex_encode(run, m->info.run_id, CLIENT_ID_LEN);
+	cv_b64_encode(text, hash, sizeof(hash));
+	snprintf(path, sizeof(path), "/runs/%s/report", run);
+	body = json_object();
+	json_object_set_new(body, "epoch", json_integer((json_int_t)client_group_epoch(m->group)));
+	json_object_set_new(body, "authenticator_hash", json_string(text));
+	json_object_set_new(body, "members", json_integer((json_int_t)client_group_count(m->group)));
+	m->report_us = cv_now_us();
+	post(m, path, body, true, false);
+}
+
+void client_report_tick(struct client_meeting *m, int64_t now_us)
+{
+	if (now_us - m->report_us < CLIENT_REPORT_US)
+		return;
+	if (client_group_rank(m->group, client_group_leaf(m->group)) < REPORTERS)
+		client_report_epoch(m);
+}
+
+/* ---- security code */
+
+struct code_job {
+	struct client_job job;
+	struct client_meeting *m;
+	uint64_t epoch;
+	uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN];
+	char text[CLIENT_SECURITY_CODE_LEN];
+	int result;
+};
+
+int client_security_code(const uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN], char ret[CLIENT_SECURITY_CODE_LEN])
+{
+	static const char label[] = "Conclave 1 Security Code";
+	uint8_t salt[CLIENT_HASH_LEN], out[CODE_LEN];
+	char *p = ret;
+
+	proto_sha256(label, sizeof(label) - 1, salt);
+	if (crypto_pwhash_argon2id(out, sizeof(out), (const char *)authenticator, CLIENT_AUTHENTICATOR_LEN, salt,
+				   CODE_OPS, CODE_MEM, crypto_pwhash_argon2id_ALG_ARGON2ID13) != 0)
+		return CV_ENOMEM;
+	for (int i = 0; i < 6; i++) {
+		uint64_t v = 0;
+
+		for (int k = 0; k < 8; k++)
+			v = v << 8 | out[8 * i + k];
+		p += snprintf(p, 7, i == 0 ? "%05u" : " %05u", (unsigned)(v % 100000));
+	}
+	return 0;
+}
+
+static void code_run(struct client_job *job)
+{
+	struct code_job *c = (struct code_job *)job;
+
+	c->result = client_security_code(c->authenticator, c->text);
+	cv_wipe(c->authenticator, sizeof(c->authenticator));
+}
+
+static void code_done(struct client_job *job)
+{
+	struct code_job *c = (struct code_job *)job;
+	struct client_meeting *m = c->m;
+
+	m->coding = false;
+	if (m->phase != PHASE_ENDED && c->result == 0)
+		client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_SECURITY_CODE,
+								      .epoch = c->epoch,
+								      .text = c->text});
+	cv_free_wiped(c, sizeof(*c));
+	if (m->code_due && m->phase == PHASE_IN)
+		client_report_code(m);
+}
+
+/* One at a time; epochs that pass meanwhile are left out. */
+void client_report_code(struct client_meeting *m)
+{
+	struct code_job *c;
+
+	m->code_due = m->coding;
+	if (m->coding || m->group == NULL)
+		return;
+	c = cv_calloc(1, sizeof(*c));
+	if (c == NULL)
+		return;
+	c->job.run = code_run;
+	c->job.done = code_done;
+	c->m = m;
+	c->epoch = client_group_epoch(m->group);
+	if (client_group_authenticator(m->group, c->authenticator) != 0 || client_worker_submit(m->cpu, &c->job) != 0) {
+		cv_free_wiped(c, sizeof(*c));
+		return;
+	}
+	m->coding = true;
+}
+
+/* ---- files are measured before they are offered */
+
+struct measure_job {
+	struct client_job job;
+	struct client_meeting *m;
+	char *path;
+	uint64_t size;
+	uint8_t sha256[CLIENT_HASH_LEN];
+	int result;
+};
+
+static void measure_run(struct client_job *job)
+{
+	struct measure_job *f = (struct measure_job *)job;
+
+	f->result = client_file_measure(f->path, &f->size, f->sha256);
+}
+
+static void measure_done(struct client_job *job)
+{
+	struct measure_job *f = (struct measure_job *)job;
+	struct client_meeting *m = f->m;
+	uint8_t id[CLIENT_ID_LEN];
+	int r = f->result;
+
+	if (m->phase == PHASE_IN) {
+		if (r == 0)
+			r = client_files_offer(m->files, f->path, f->size, f->sha256, id);
+		if (r == CV_EDENIED)
+			client_meeting_warn(m, "%s cannot be sent: no right to share, or file transfer is switched off",
+					    f->path);
+		else if (r != 0)
+			client_meeting_warn(m, "%s cannot be sent: %s", f->path, cv_strerror(r));
+	}
+	cv_free(f->path);
+	cv_free(f);
+}
+
+int client_meeting_send_file(struct client_meeting *m, const char *path)
+{
+	struct measure_job *f;
+	int r;
+
+	if (m->phase != PHASE_IN)
+		return CV_ESTATE;
+	f = cv_calloc(1, sizeof(*f));
+	if (f == NULL)
+		return CV_ENOMEM;
+	f->job.run = measure_run;
+	f->job.done = measure_done;
+	f->m = m;
+	f->path = cv_strdup(path);
+	r = f->path != NULL ? client_worker_submit(m->cpu, &f->job) : CV_ENOMEM;
+	if (r != 0) {
+		cv_free(f->path);
+		cv_free(f);
+	}
+	return r;
+}
