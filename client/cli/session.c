@@ -16,9 +16,14 @@ bool cli_open(struct cli *cli, bool signed_in)
 
 bool cli_connect(struct cli *cli)
 {
-	return cli_open(cli, true) && client_trust_load(cli->profile, &cli->clock, &cli->trust, &cli->err) == 0 &&
-	       client_api_new(cli->profile, &cli->trust, &cli->clock, NULL, &cli->api, &cli->err) == 0 &&
-	       client_api_refresh_manifest(cli->api, cli->profile, &cli->err) == 0;
+	uint64_t version;
+
+	if (!cli_open(cli, true) || client_trust_load(cli->profile, &cli->clock, &cli->trust, &cli->err) != 0 ||
+	    client_api_new(cli->profile, &cli->trust, &cli->clock, NULL, &cli->api, &cli->err) != 0)
+		return false;
+	version = cli->profile->manifest_version;
+	return client_api_refresh_manifest(cli->api, cli->profile, &cli->err) == 0 &&
+	       (cli->profile->manifest_version == version || client_profile_save(cli->profile, &cli->err) == 0);
 }
 
 void cli_close(struct cli *cli)

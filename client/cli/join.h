@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conclave-cli join: join.c (options, beginning and end), join_events.c (what happens, for people and as JSON),
+ * join_commands.c (commands on standard input), join_media.c (camera, microphone, viewers, statistics).
+ */
+#ifndef CLI_JOIN_H
+#define CLI_JOIN_H
+
+#include <base/line.h>
+#include <base/loop.h>
+#include <client/meeting.h>
+#include <gst/sender.h>
+#include <gst/viewer.h>
+
+#include "cli.h"
+
+#define SEND_FILES_MAX 64
+#define TOKEN_CAMERA   1u
+#define TOKEN_VOICE    2u
+#define TOKEN_VIEWER   16u /* plus the leaf */
+
+struct join_options {
+	const char *audio, *camera, *record, *accept_dir;
+	const char *send_files[SEND_FILES_MAX];
+	size_t n_send_files;
+	bool loop;
+	long duration; /* seconds, 0: none */
+	long expect;   /* participants, 0: at once */
+};
+
+/* Somebody whose media come. */
+struct viewer {
+	struct viewer *next;
+	uint32_t leaf;
+	char email[PROTO_EMAIL_MAX + 1];
+	struct client_viewer *media;
+};
+
+struct join {
+	struct cli *cli;
+	struct join_options o;
+	struct cv_loop *loop;
+	struct client_meeting *meeting;
+
+	struct client_events *events;
+	struct cv_fd events_watch;
+	struct client_camera *camera;
+	struct client_microphone *microphone;
+	bool camera_muted, voice_muted;
+	bool media_started;
+	uint8_t camera_layers;
+	uint64_t camera_bytes, camera_units, voice_bytes, voice_units; /* sent */
+	struct viewer *viewers;
+	unsigned n_recordings;
+
+	struct cv_timer second, end;
+	bool end_running;
+	struct cv_line_reader *input;
+	bool joined, over, interrupted;
+	int64_t joined_us;
+	uint32_t participants;
+	uint64_t epoch;
+	char code[CLIENT_SECURITY_CODE_LEN];
+	bool status_shown;
+	char local_error[CLIENT_TEXT_MAX];
+};
+
+/* join.c */
+void join_check_clock(struct join *j);
+void join_local_error(struct join *j, const char *text);
+
+/* join_events.c */
+void join_on_event(void *ctx, const struct client_meeting_event *e);
+void join_status(struct join *j);
+/* A line above the status line. */
+void join_line(struct join *j, const char *format, ...) __attribute__((format(printf, 2, 3)));
+json_t *join_member(const struct client_member *m);
+json_t *join_rights(uint8_t rights);
+/* "error" event, and a line on standard error for people. */
+void join_error(struct join *j, const char *command, const char *text);
+
+/* join_commands.c */
+bool join_commands_start(struct join *j);
+
+/* join_media.c */
+bool join_media_open(struct join *j);
+void join_media_close(struct join *j);
+/* As rights and switches allow; starts the sources when it is the first time. */
+void join_media_publish(struct join *j);
+void join_on_unit(void *ctx, const struct client_unit *u);
+void join_viewer_gone(struct join *j, uint32_t leaf);
+json_t *join_stats(struct join *j);
+
+#endif
