@@ -25,7 +25,7 @@
 #define CLIENT_KEY_LEN          32
 #define CLIENT_URL_MAX          255
 #define CLIENT_EMAIL_MAX        254
-#define CLIENT_NAME_MAX         255
+#define CLIENT_NAME_MAX         260
 #define CLIENT_TOKEN_MAX        512
 #define CLIENT_CERT_MAX         4096
 #define CLIENT_CERTS_MAX        4

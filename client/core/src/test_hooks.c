@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <base/alloc.h>
+#include <base/text.h>
+#include <proto/media.h>
+#include <sframe/sframe.h>
+
+#include "test_hooks.h"
+
+#define EPOCHS_MAX 4096
+#define SUITE      SFRAME_AES_128_GCM_SHA256_128
+
+struct kept {
+	uint64_t epoch;
+	uint8_t base_key[CLIENT_BASE_KEY_LEN];
+};
+
+struct client_hooks {
+	FILE *secrets, *capture;
+	bool stay;
+	struct kept kept[EPOCHS_MAX];
+	size_t n;
+};
+
+struct client_hooks *client_hooks_new(void)
+{
+	const char *secrets = getenv("CONCLAVE_HOOK_SECRETS"), *capture = getenv("CONCLAVE_HOOK_CAPTURE");
+	const char *stay = getenv("CONCLAVE_HOOK_STAY");
+	struct client_hooks *h = cv_calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return NULL;
+	h->secrets = secrets != NULL ? fopen(secrets, "we") : NULL;
+	h->capture = capture != NULL ? fopen(capture, "we") : NULL;
+	h->stay = stay != NULL && strcmp(stay, "1") == 0;
+	return h;
+}
+
+void client_hooks_free(struct client_hooks *h)
+{
+	if (h == NULL)
+		return;
+	if (h->secrets != NULL)
+		fclose(h->secrets);
+	if (h->capture != NULL)
+		fclose(h->capture);
+	cv_free(h);
+}
+
+bool client_hooks_stay(const struct client_hooks *h)
+{
+	return h != NULL && h->stay;
+}
+
+void client_hooks_epoch(struct client_hooks *h, uint64_t epoch, uint32_t leaf, const uint8_t *base_key,
+			const uint8_t *authenticator)
+{
+	static const struct sframe_mls_params params = {.epoch_bits = 8, .sender_bits = 16};
+	char base[2 * CLIENT_BASE_KEY_LEN + 1], auth[2 * CLIENT_AUTHENTICATOR_LEN + 1], key[2 * SFRAME_KEY_MAX + 1];
+	struct sframe_keys keys;
+
+	if (h == NULL)
+		return;
+	if (h->n < EPOCHS_MAX) {
+		h->kept[h->n].epoch = epoch;
+		memcpy(h->kept[h->n++].base_key, base_key, CLIENT_BASE_KEY_LEN);
+	}
+	if (h->secrets == NULL)
+		return;
+	cv_hex_encode(base, base_key, CLIENT_BASE_KEY_LEN);
+	cv_hex_encode(auth, authenticator, CLIENT_AUTHENTICATOR_LEN);
+	fprintf(h->secrets, "{\"epoch\":%llu,\"leaf\":%u,\"base_key\":\"%s\",\"authenticator\":\"%s\"",
+		(unsigned long long)epoch, leaf, base, auth);
+	for (uint64_t s = 1; s <= PROTO_STREAM_MAX; s++) {
+		uint64_t kid;
+
+		if (sframe_mls_kid(&params, s, leaf, epoch, &kid) != 0 ||
+		    sframe_key_derive(SUITE, kid, base_key, CLIENT_BASE_KEY_LEN, &keys) != 0)
+			continue;
+		cv_hex_encode(key, keys.key, keys.key_len);
+		fprintf(h->secrets, ",\"stream%llu\":\"%s\"", (unsigned long long)s, key);
+	}
+	fprintf(h->secrets, "}\n");
+	fflush(h->secrets);
+}
+
+void client_hooks_media(struct client_hooks *h, const void *msg, size_t len)
+{
+	uint8_t head[4] = {(uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len};
+
+	if (h == NULL || h->capture == NULL)
+		return;
+	fwrite(head, 1, sizeof(head), h->capture);
+	fwrite(msg, 1, len, h->capture);
+	fflush(h->capture);
+}
+
+/* A unit is open when one of the kept keys opens it, under fresh replay windows. */
+static bool opens(const struct client_hooks *h, const struct proto_unit *u)
+{
+	static const struct sframe_mls_params params = {.epoch_bits = 8, .sender_bits = 16};
+	uint8_t metadata[PROTO_MEDIA_HEADER_LEN], *plain = cv_malloc(u->ciphertext.len + 1);
+	bool opened = false;
+
+	proto_media_header_encode(&u->header, metadata);
+	for (size_t i = 0; plain != NULL && i < h->n && !opened; i++) {
+		struct sframe_receiver *r;
+		size_t len;
+
+		if (sframe_receiver_new(SUITE, &params, 4, &r) != 0)
+			break;
+		if (sframe_receiver_add_epoch(r, h->kept[i].epoch, h->kept[i].base_key, CLIENT_BASE_KEY_LEN) == 0 &&
+		    sframe_open(r, metadata, sizeof(metadata), u->ciphertext.data, u->ciphertext.len, plain,
+				u->ciphertext.len, &len, NULL) == 0)
+			opened = true;
+		sframe_receiver_free(r);
+	}
+	cv_free(plain);
+	return opened;
+}
+
+#define TRACKS 192 /* leaf * streams that a test capture may hold */
+
+int client_hooks_feed(struct client_hooks *h, const char *path, struct client_hooks_result *ret)
+{
+	struct client_hooks_result res = {.epochs = h->n};
+	struct proto_reassembler *tracks = cv_calloc(TRACKS, sizeof(*tracks));
+	FILE *in = fopen(path, "re");
+	uint8_t head[4], *msg = cv_malloc(PROTO_MESSAGE_MAX);
+	int r = CV_EIO;
+
+	if (in == NULL || tracks == NULL || msg == NULL)
+		goto out;
+	for (size_t i = 0; i < TRACKS; i++)
+		proto_reassembler_init(&tracks[i], PROTO_UNIT_MAX);
+	while (fread(head, 1, sizeof(head), in) == sizeof(head)) {
+		size_t len = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
+		struct proto_fragment f;
+		struct proto_unit u;
+		size_t track;
+
+		if (len > PROTO_MESSAGE_MAX || fread(msg, 1, len, in) != len)
+			break;
+		if (proto_fragment_decode(msg, len, &f) != 0)
+			continue;
+		res.fragments++;
+		track = (size_t)f.leaf * PROTO_STREAM_MAX + f.stream - 1u;
+		if (track >= TRACKS || proto_reassembler_put(&tracks[track], &f, &u) != 0)
+			continue;
+		res.units++;
+		res.decrypted += opens(h, &u);
+	}
+	for (size_t i = 0; i < TRACKS; i++)
+		proto_reassembler_done(&tracks[i]);
+	*ret = res;
+	r = 0;
+out:
+	if (in != NULL)
+		fclose(in);
+	cv_free(tracks);
+	cv_free(msg);
+	return r;
+}
