@@ -82,7 +82,7 @@ static int create(struct cli *cli, int argc, char **argv)
 		{"invite", .values = invited, .values_max = INVITED_MAX, .n_values = &n_invited},
 	};
 	json_t *body, *emails, *answer = NULL;
-	json_int_t at;
+	json_int_t at = 0;
 	long minutes;
 	char **words;
 	int n, r = cli_options(cli, argc, argv, options, 4, 0, -1, &words, &n);
