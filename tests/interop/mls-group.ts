@@ -18,6 +18,16 @@ async function refusesSoundTree(member: Member, join: () => Promise<void>): Prom
 	}
 }
 
+/**
+ * ts-mls 1.6.4 derives one secret too many when the whole other half of the tree is blank, so that the root is not on the
+ * filtered direct path of a committer (RFC 9420 section 7.4). Tells whether a group of these leaves would be so.
+ */
+function rootIsFiltered(leaves: number[]): boolean {
+	let half = 1;
+	while (half * 2 <= Math.max(...leaves)) half *= 2;
+	return leaves.every((leaf) => leaf >= half);
+}
+
 export class Group {
 	members: Member[] = [];
 
@@ -49,8 +59,14 @@ export class Group {
 	 */
 	async commit(committer: Member, options: CommitOptions & { add?: Member[]; remove?: Member[]; already?: { added?: Member[]; removed?: Member[] } } = {}): Promise<void> {
 		const removed = [...(options.remove ?? []), ...(options.already?.removed ?? [])];
-		const newcomers = [...(options.add ?? []), ...(options.already?.added ?? [])];
-		const adds = await Promise.all((options.add ?? []).map((m) => m.keyPackage()));
+		const add = [...(options.add ?? [])];
+		const newcomers = [...add, ...(options.already?.added ?? [])];
+		const staying = await Promise.all(this.members.filter((m) => !removed.includes(m)).map((m) => this.indexOf(m)));
+		if (!newcomers.length && staying.length > 1 && rootIsFiltered(staying)) {
+			add.push(await newMember(this.world, true));
+			newcomers.push(...add);
+		}
+		const adds = await Promise.all(add.map((m) => m.keyPackage()));
 		const removes = await Promise.all((options.remove ?? []).map((m) => this.indexOf(m)));
 		const { commit, welcome, tree } = await committer.commit({ ...options, adds, removes });
 		for (const m of this.members) {
@@ -77,11 +93,18 @@ export class Group {
 	/** Who could not join stands in the tree all the same: somebody removes it. */
 	private async removeGhosts(ghosts: Member[]): Promise<void> {
 		const committer = this.members.find((m) => m.ours) ?? this.members[0]!;
-		const removes = (await committer.view()).members.filter((l) => ghosts.some((g) => g.signatureKey === l.signatureKey)).map((l) => l.index);
-		assert.equal(removes.length, ghosts.length);
-		const { commit } = await committer.commit({ removes });
+		const isGhost = (l: { signatureKey: string }) => ghosts.some((g) => g.signatureKey === l.signatureKey);
+		const leaves = (await committer.view()).members;
+		const staying = leaves.filter((l) => !isGhost(l)).map((l) => l.index);
+		const add = staying.length > 1 && rootIsFiltered(staying) ? [await newMember(this.world, true)] : [];
+		const adds = await Promise.all(add.map((m) => m.keyPackage()));
+		const { commit, welcome } = await committer.commit({ adds, removes: leaves.filter(isGhost).map((l) => l.index) });
 		await this.deliver(committer, commit, 'commit');
 		await committer.merge();
+		for (const m of add) {
+			await m.join(welcome!);
+			this.members.push(m);
+		}
 	}
 
 	async propose(proposer: Member, request: ProposalRequest): Promise<void> {

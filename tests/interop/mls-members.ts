@@ -10,9 +10,9 @@ import {
 	type Credential,
 	type KeyPackage,
 	type PrivateKeyPackage,
+	type ProcessMessageResult,
 	type Proposal,
 	type PskIndex,
-	acceptAll,
 	bytesToBase64,
 	ciphersuites,
 	createApplicationMessage,
@@ -31,7 +31,8 @@ import {
 	joinGroupExternal,
 	makePskIndex,
 	mlsExporter,
-	processMessage,
+	processPrivateMessage,
+	processPublicMessage,
 } from 'ts-mls';
 import { defaultClientConfig } from 'ts-mls/clientConfig.js';
 import { decodeRatchetTree, encodeRatchetTree } from 'ts-mls/ratchetTree.js';
@@ -381,7 +382,12 @@ class TsMember implements Member {
 		const message = decode(bytes);
 		if (message.wireformat !== 'mls_private_message' && message.wireformat !== 'mls_public_message') throw new Error('not for a group');
 		const before = this.current.groupContext.epoch;
-		const result = await processMessage(message, this.current, this.psks(this.current), acceptAll, this.cs);
+		// Not processMessage: in ts-mls 1.6.4 that forgets the pre-shared keys of a PrivateMessage.
+		const psks = this.psks(this.current);
+		const result: ProcessMessageResult =
+			message.wireformat === 'mls_private_message'
+				? await processPrivateMessage(this.current, message.privateMessage, psks, this.cs)
+				: { kind: 'newState', ...(await processPublicMessage(this.current, message.publicMessage, psks, this.cs)) };
 		this.state = result.newState;
 		if (result.kind === 'applicationMessage') return { kind: 'application', plaintext: result.message };
 		if (result.newState.groupActiveState.kind === 'removedFromGroup') return { kind: 'removed' };
