@@ -8,6 +8,7 @@ import {
 	type ClientConfig,
 	type ClientState,
 	type Credential,
+	type Extension as TsExtension,
 	type KeyPackage,
 	type PrivateKeyPackage,
 	type ProcessMessageResult,
@@ -18,8 +19,6 @@ import {
 	createApplicationMessage,
 	createCommit,
 	createGroup,
-	createGroupInfoWithExternalPub,
-	createGroupInfoWithExternalPubAndRatchetTree,
 	createProposal,
 	decodeMlsMessage,
 	defaultCapabilities,
@@ -34,6 +33,7 @@ import {
 	processPrivateMessage,
 	processPublicMessage,
 } from 'ts-mls';
+import { createGroupInfo } from 'ts-mls/createCommit.js';
 import { defaultClientConfig } from 'ts-mls/clientConfig.js';
 import { decodeRatchetTree, encodeRatchetTree } from 'ts-mls/ratchetTree.js';
 import { Peer } from './peer';
@@ -328,7 +328,7 @@ class TsMember implements Member {
 		if (message.wireformat !== 'mls_group_info') throw new Error('not a GroupInfo');
 		const { publicPackage, privatePackage } = await this.newPackage();
 		const ratchetTree = tree && decodeRatchetTree(tree, 0)?.[0];
-		const made = await joinGroupExternal(message.groupInfo, publicPackage, privatePackage, resync, this.cs, ratchetTree, this.config);
+		const made = await joinGroupExternal(message.groupInfo, publicPackage, privatePackage, resync, externalPubReader(this.cs), ratchetTree, this.config);
 		this.state = made.newState;
 		return encodeMlsMessage({ version: 'mls10', wireformat: 'mls_public_message', publicMessage: made.publicMessage });
 	}
@@ -403,12 +403,13 @@ class TsMember implements Member {
 	}
 
 	async groupInfo(withTree: boolean) {
-		const make = withTree ? createGroupInfoWithExternalPubAndRatchetTree : createGroupInfoWithExternalPub;
-		const groupInfo = await make(this.current, [], this.cs);
-		return {
-			groupInfo: encodeMlsMessage({ version: 'mls10', wireformat: 'mls_group_info', groupInfo }),
-			tree: encodeRatchetTree(this.current.ratchetTree),
-		};
+		const s = this.current;
+		const tree = encodeRatchetTree(s.ratchetTree);
+		const { publicKey } = await this.cs.hpke.deriveKeyPair(s.keySchedule.externalSecret);
+		const extensions: TsExtension[] = [{ extensionType: 'external_pub', extensionData: vector(await this.cs.hpke.exportPublicKey(publicKey)) }];
+		if (withTree) extensions.push({ extensionType: 'ratchet_tree', extensionData: tree });
+		const groupInfo = await createGroupInfo(s.groupContext, s.confirmationTag, s, extensions, this.cs);
+		return { groupInfo: encodeMlsMessage({ version: 'mls10', wireformat: 'mls_group_info', groupInfo }), tree };
 	}
 
 	async view(): Promise<GroupView> {
@@ -431,6 +432,18 @@ function decode(bytes: Uint8Array) {
 	const decoded = decodeMlsMessage(bytes, 0);
 	if (!decoded || decoded[1] !== bytes.length) throw new Error('not an MLSMessage');
 	return decoded[0];
+}
+
+/**
+ * external_pub is `struct { HPKEPublicKey external_pub; }`, so a vector with its length in front (RFC 9420 section 12.4.3.2).
+ * ts-mls 1.6.4 writes and reads the bare key; these two put it right.
+ */
+function vector(key: Uint8Array): Uint8Array {
+	return key.length < 64 ? Uint8Array.of(key.length, ...key) : Uint8Array.of(0x40 | (key.length >> 8), key.length & 0xff, ...key);
+}
+function externalPubReader(cs: CiphersuiteImpl): CiphersuiteImpl {
+	const bare = (key: Uint8Array) => (key.length === 33 && key[0] === 32 ? key.subarray(1) : key.length === 67 ? key.subarray(2) : key);
+	return { ...cs, hpke: { ...cs.hpke, importPublicKey: (key) => cs.hpke.importPublicKey(bare(key)) } };
 }
 
 function unsupported(): never {
