@@ -264,6 +264,8 @@ static void entered_group(struct client_meeting *m)
 	struct net_peer peer;
 
 	net_tunnel_get_peer(m->tunnel, &peer);
+	/* Before anything else: until then the relay takes us for a newcomer. */
+	epoch_ready(m);
 	m->phase = PHASE_IN;
 	m->joined = true;
 	m->lost_us = 0;
@@ -283,7 +285,6 @@ static void entered_group(struct client_meeting *m)
 	for (const struct client_member *p = client_group_next(m->group, 0); p != NULL;
 	     p = client_group_next(m->group, p->leaf + 1))
 		newcomer(m, p->leaf, true);
-	epoch_ready(m);
 	client_report_epoch(m);
 	client_tunnel_publish_all(m);
 }

@@ -270,7 +270,7 @@ static void on_refused(struct client_meeting *m, const PB(Refused) * r)
 	if (m->lost_us != 0)
 		client_join_lost(m, "the relay refuses");
 	else
-		client_meeting_over(m, CLIENT_REFUSED, "the relay refuses this client (reason %d)", (int)r->reason);
+		client_meeting_over(m, CLIENT_REFUSED, "the relay refuses this client: %s", r->detail);
 }
 
 static void on_run_ended(struct client_meeting *m)
