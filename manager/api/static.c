@@ -23,13 +23,13 @@ struct mgr_static {
 	size_t n, total;
 };
 
+/* At "/", and in place of the pages when they are not installed. */
 static const char builtin[] =
 	"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Conclave</title></head><body>"
-	"<h1>Conclave</h1><p>The web page is not installed on this server. To validate your account, use the client in "
+	"<h1>Conclave</h1><p>To validate your account, open the whole link from your invitation, or use the client in "
 	"a "
 	"terminal:</p><pre>conclave-cli validate LINK --first-name FIRST --last-name LAST</pre>"
-	"<p lang=\"fr\">La page web n’est pas installée sur ce serveur. Pour valider votre compte, utilisez la "
-	"commande "
+	"<p lang=\"fr\">Pour valider votre compte, ouvrez le lien complet de votre invitation, ou utilisez la commande "
 	"ci-dessus dans un terminal.</p></body></html>\n";
 
 static const char *type_of(const char *path)
@@ -108,7 +108,9 @@ static int load_folder(struct mgr_static *s, const char *dir, const char *prefix
 		return errno == ENOENT && depth == 0 ? CV_ENOTFOUND : CV_EIO;
 	while (r == 0 && (e = readdir(d))) {
 		struct stat st;
-		if (e->d_name[0] == '.')
+		const char *ending = strrchr(e->d_name, '.');
+		/* Hidden files, and the folders that a build keeps for itself. */
+		if (e->d_name[0] == '.' || (ending && !strcmp(ending, ".p")))
 			continue;
 		r = mgr_path(file, dir, e->d_name);
 		if (r == 0)
@@ -124,13 +126,22 @@ static int load_folder(struct mgr_static *s, const char *dir, const char *prefix
 	return r;
 }
 
+static const struct mgr_static_file *find(const struct mgr_static *s, const char *path)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (!strcmp(s->files[i].path, path))
+			return &s->files[i];
+	}
+	return NULL;
+}
+
 int mgr_static_load(const char *dir, struct mgr_static **ret_static)
 {
 	struct mgr_static *s = cv_calloc(1, sizeof *s);
 	if (!s)
 		return CV_ENOMEM;
 	int r = dir ? load_folder(s, dir, "", 0) : CV_ENOTFOUND;
-	if (r == CV_ENOTFOUND || (r == 0 && s->n == 0)) {
+	if (r == CV_ENOTFOUND || (r == 0 && !find(s, "/index.html"))) {
 		uint8_t *page = cv_memdup(builtin, sizeof builtin - 1);
 		r = page ? add_file(s, "/index.html", page, sizeof builtin - 1) : CV_ENOMEM;
 	}
@@ -152,34 +163,22 @@ void mgr_static_free(struct mgr_static *s)
 	cv_free(s);
 }
 
-static const struct mgr_static_file *find(const struct mgr_static *s, const char *path)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		if (!strcmp(s->files[i].path, path))
-			return &s->files[i];
-	}
-	return NULL;
-}
-
 const struct mgr_static_file *mgr_static_find(const struct mgr_static *s, const char *path)
 {
 	char page[512];
 	if (!strcmp(path, "/"))
 		return find(s, "/index.html");
-	const struct mgr_static_file *f = find(s, path);
-	if (f || strchr(path, '.') || strlen(path) > 400)
-		return f;
+	/* The pages name their parts as /web/NAME. */
+	if (!strncmp(path, "/web/", 5))
+		return find(s, path + 4);
+	if (strchr(path, '.') || strlen(path) > 400)
+		return NULL;
 	size_t len = strlen(path);
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	snprintf(page, sizeof page, "%.*s.html", (int)len, path);
-	f = find(s, page);
-	if (f)
-		return f;
-	snprintf(page, sizeof page, "%.*s/index.html", (int)len, path);
-	f = find(s, page);
-	/* The page that finds its way by itself. */
-	return f || strcmp(path, "/validate") ? f : find(s, "/index.html");
+	const struct mgr_static_file *f = find(s, page);
+	return f || strcmp(page, "/validate.html") ? f : find(s, "/index.html");
 }
 
 size_t mgr_static_count(const struct mgr_static *s)

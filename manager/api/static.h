@@ -20,7 +20,7 @@ struct mgr_static_file {
 /* Reads `dir` (NULL or missing: a built-in page that says what to do instead). CV_ELIMIT, CV_EIO, CV_ENOMEM. */
 int mgr_static_load(const char *dir, struct mgr_static **ret_static) CV_NODISCARD;
 void mgr_static_free(struct mgr_static *s);
-/* "/" is /index.html; a path without extension is its .html file. NULL: none. */
+/* "/" is index.html, /web/NAME is NAME, a path without extension is its .html file. NULL: none. */
 const struct mgr_static_file *mgr_static_find(const struct mgr_static *s, const char *path);
 size_t mgr_static_count(const struct mgr_static *s);
 
