@@ -10,7 +10,9 @@
 
 #include "internal.h"
 
-#define LATE_US      100000 /* pictures later than this are not encoded any more */
+#define LATE_US      100000  /* pictures later than this are not encoded any more */
+#define REBASE_US    1000000 /* after a pause of the whole program (sleep, debugger) time goes on from here */
+#define SKIP_MAX     5       /* pictures left out in a row at most: a slow machine shows few, not none */
 #define EVENTS_BUSY  (CLIENT_EVENTS_MAX / 4)
 #define KEY_PAUSE_US 300000 /* requests for key pictures within this time are one */
 #define TOP_ALL      MEDIA_SPATIAL_MAX
@@ -39,8 +41,9 @@ struct client_camera {
 	struct sender s;
 	struct client_vp9_encoder *encoder;
 	unsigned fps;
-	bool idle;      /* muted or unwatched: the next picture is a key picture */
-	int64_t key_us; /* of the last key picture */
+	unsigned skipped; /* pictures in a row */
+	bool idle;        /* muted or unwatched: the next picture is a key picture */
+	int64_t key_us;   /* of the last key picture */
 };
 
 struct client_microphone {
@@ -153,8 +156,13 @@ static bool sender_wait(struct sender *s, int64_t time_us, int64_t *ret_capture_
 		*ret_capture_us = time_us;
 		return !client_pause_stopped(s->pause);
 	}
+	if (!client_pause_until(s->pause, s->start_us + time_us))
+		return false;
+	int64_t late = client_now_us() - (s->start_us + time_us);
+	if (late > REBASE_US)
+		s->start_us += late;
 	*ret_capture_us = s->start_us + time_us;
-	return client_pause_until(s->pause, *ret_capture_us);
+	return true;
 }
 
 /* Carries out the program's orders; false: this picture is not to be sent. */
@@ -236,10 +244,13 @@ static void *camera_run(void *arg)
 		if (!camera_orders(c, now))
 			continue;
 		/* Behind, or the program is: leave out whole pictures before they cost anything. */
-		if (now - capture_us > LATE_US || client_events_depth(c->s.events) > EVENTS_BUSY) {
+		bool late = now - capture_us > LATE_US && c->skipped < SKIP_MAX;
+		if (late || client_events_depth(c->s.events) > EVENTS_BUSY) {
+			c->skipped++;
 			sender_skip(&c->s);
 			continue;
 		}
+		c->skipped = 0;
 		r = camera_send(c, &pic, capture_us);
 		if (r < 0)
 			break;

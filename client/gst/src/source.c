@@ -28,7 +28,7 @@ struct client_source {
 	GstSample *sample;   /* in use by the caller */
 	GstVideoFrame frame; /* mapped from sample */
 	bool mapped;
-	bool linked, exhausted; /* a pad of our kind was found; no more pads come */
+	bool linked; /* a pad of our kind was found */
 	volatile gint interrupted;
 	char error[CLIENT_TEXT_MAX];
 	unsigned width, height, fps;
@@ -88,10 +88,12 @@ static GstPadProbeReturn on_caps(GstPad *pad, GstPadProbeInfo *info, gpointer us
 	s->fps = CLIENT_CAMERA_FPS_MAX;
 	if (v.fps_n > 0 && v.fps_d > 0 && v.fps_n < CLIENT_CAMERA_FPS_MAX * v.fps_d)
 		s->fps = (unsigned)((v.fps_n + v.fps_d - 1) / v.fps_d);
-	s->caps = gst_caps_new_simple("video/x-raw", "format", G_TYPE_STRING, "I420", "width", G_TYPE_INT,
-				      (int)s->width, "height", G_TYPE_INT, (int)s->height, "pixel-aspect-ratio",
-				      GST_TYPE_FRACTION, 1, 1, NULL);
-	g_object_set(s->filter, "caps", s->caps, NULL);
+	GstCaps *fixed = gst_caps_new_simple("video/x-raw", "format", G_TYPE_STRING, "I420", "width", G_TYPE_INT,
+					     (int)s->width, "height", G_TYPE_INT, (int)s->height, "pixel-aspect-ratio",
+					     GST_TYPE_FRACTION, 1, 1, NULL);
+	g_object_set(s->filter, "caps", fixed, NULL);
+	/* Last: who waits for it reads size and rate next. */
+	g_atomic_pointer_set(&s->caps, fixed);
 	return GST_PAD_PROBE_OK;
 }
 
@@ -127,7 +129,6 @@ static void on_pad(GstElement *decoder, GstPad *pad, gpointer user)
 static void on_no_more_pads(GstElement *decoder, gpointer user)
 {
 	struct client_source *s = user;
-	s->exhausted = true;
 	if (!s->linked)
 		gst_element_post_message(
 			s->pipeline,
@@ -186,7 +187,7 @@ static int build(struct client_source *s, char ret_text[CLIENT_TEXT_MAX])
 		g_object_set(clock, "clock-type", GST_CLOCK_TYPE_MONOTONIC, NULL);
 		gst_pipeline_use_clock(GST_PIPELINE(s->pipeline), clock);
 		gst_object_unref(clock);
-		s->linked = s->exhausted = true;
+		s->linked = true;
 		return 0;
 	}
 	char *uri = uri_of(s->spec);
@@ -247,7 +248,7 @@ static void tear_down(struct client_source *s)
 	if (s->pipeline)
 		gst_object_unref(s->pipeline);
 	s->pipeline = s->sink = s->filter = NULL;
-	s->linked = s->exhausted = false;
+	s->linked = false;
 }
 
 /* Waits for the first picture or sound without taking it. */
@@ -316,9 +317,10 @@ int client_source_open(enum client_source_kind kind, const char *spec, bool loop
 	int r = begin(s, ret_text);
 	/* A camera settles its size with the first picture. */
 	if (r == 0 && s->device && kind == CLIENT_SOURCE_PICTURE)
-		for (unsigned i = 0; i < READ_TRIES && !s->caps && (r = check_bus(s, ret_text)) == 0; i++)
+		for (unsigned i = 0;
+		     i < READ_TRIES && !g_atomic_pointer_get(&s->caps) && (r = check_bus(s, ret_text)) == 0; i++)
 			g_usleep(READ_WAIT_NS / 1000);
-	if (r == 0 && kind == CLIENT_SOURCE_PICTURE && !s->caps) {
+	if (r == 0 && kind == CLIENT_SOURCE_PICTURE && !g_atomic_pointer_get(&s->caps)) {
 		client_text(ret_text, "%s: gives no picture", spec);
 		r = CV_EIO;
 	}
