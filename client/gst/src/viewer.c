@@ -13,7 +13,8 @@
 #include "internal.h"
 #include "record.h"
 
-#define GAP_AFTER_US 1000000 /* gaps count from here on: the beginning may wait for a key picture */
+#define TIME_OFF_MAX_US ((int64_t)400 * 86400 * 1000000)
+#define GAP_AFTER_US    1000000 /* gaps count from here on: the beginning may wait for a key picture */
 
 struct waiting {
 	struct media_unit unit; /* data owned */
@@ -60,6 +61,9 @@ int client_viewer_push(struct client_viewer *v, const struct media_unit *u)
 		w->unit = *u;
 		w->unit.data = copy;
 		w->arrival_us = client_now_us();
+		/* A peer may write anything: times that are no times count as now. */
+		if (u->capture_us > w->arrival_us + TIME_OFF_MAX_US || u->capture_us < w->arrival_us - TIME_OFF_MAX_US)
+			w->unit.capture_us = w->arrival_us;
 		copy = NULL;
 		v->count++;
 		pthread_cond_signal(&v->cond);

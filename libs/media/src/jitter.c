@@ -9,6 +9,7 @@
 #define CONCEAL_MAX   5   /* frames concealed in a row before the sender counts as silent */
 #define SHRINK_POPS   100 /* calm pops (2 s) before the target shrinks by a frame */
 #define CATCH_UP_POPS 25
+#define TIME_MAX_US   (INT64_MAX / 4)
 #define JUMP_FRAMES   500 /* a number further away than this begins a new stream */
 #define FRAME_US      MEDIA_VOICE_US
 
@@ -97,6 +98,8 @@ int media_jitter_push(struct media_jitter *j, const struct media_unit *u, int64_
 		return CV_EINVAL;
 	if (u->len > MEDIA_VOICE_BYTES_MAX)
 		return CV_ELIMIT;
+	if (u->capture_us > TIME_MAX_US || u->capture_us < -TIME_MAX_US)
+		return CV_EINVAL;
 	if (j->started) {
 		int32_t ahead = (int32_t)(u->frame - j->next);
 		if (ahead > JUMP_FRAMES || ahead < -JUMP_FRAMES)

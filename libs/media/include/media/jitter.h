@@ -42,7 +42,8 @@ CV_PUBLIC int media_jitter_new(struct media_jitter **ret) CV_NODISCARD;
 CV_PUBLIC void media_jitter_free(struct media_jitter *j);
 
 /*
- * Takes a copy of a voice frame that arrived at `now_us`. CV_ELIMIT: longer than MEDIA_VOICE_BYTES_MAX;
+ * Takes a copy of a voice frame that arrived at `now_us`. CV_EINVAL: no voice, empty, or a
+ * senseless time; CV_ELIMIT: longer than MEDIA_VOICE_BYTES_MAX;
  * CV_EREPLAY: a duplicate; CV_EEXPIRED: its turn is over.
  */
 CV_PUBLIC int media_jitter_push(struct media_jitter *j, const struct media_unit *u, int64_t now_us) CV_NODISCARD;

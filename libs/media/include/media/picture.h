@@ -14,8 +14,8 @@
 
 #include <media/unit.h>
 
-#define MEDIA_PICTURE_SLOTS     8     /* unfinished pictures held at most */
-#define MEDIA_PICTURE_WAIT_US   200000  /* an unfinished picture waits at most this long for more layers */
+#define MEDIA_PICTURE_SLOTS     8      /* unfinished pictures held at most */
+#define MEDIA_PICTURE_WAIT_US   200000 /* an unfinished picture waits at most this long for more layers */
 #define MEDIA_PICTURE_BYTES_MAX (MEDIA_SPATIAL_MAX * MEDIA_UNIT_MAX)
 
 struct media_picture {
