@@ -15,8 +15,6 @@
 #include "relay.h"
 #include "server.h"
 
-#define GOING_AWAY 1001
-
 struct server {
 	const struct relay_config *config;
 	struct cv_loop *loop;
@@ -25,6 +23,7 @@ struct server {
 	struct relay *relay;
 	struct relay_link *link;
 	struct cv_timer tick;
+	struct peer *peers;
 };
 
 /* One tunnel and the core's connection for it. */
@@ -32,6 +31,7 @@ struct peer {
 	struct server *server;
 	struct net_tunnel *tunnel;
 	struct relay_conn *conn; /* NULL before on_open */
+	struct peer *next, **prev;
 };
 
 /* ---- the core's way out */
@@ -108,13 +108,19 @@ static void on_drop(void *arg, struct net_tunnel *t, enum net_class cls, uint64_
 		relay_conn_dropped(p->conn, unit);
 }
 
-static void on_close(void *arg, struct net_tunnel *t, int err)
+static void peer_free(struct peer *p, int err)
 {
-	struct peer *p = arg;
-
 	if (p->conn)
 		relay_conn_gone(p->conn, err);
+	*p->prev = p->next;
+	if (p->next)
+		p->next->prev = p->prev;
 	cv_free(p);
+}
+
+static void on_close(void *arg, struct net_tunnel *t, int err)
+{
+	peer_free(arg, err);
 }
 
 static int on_tunnel(void *arg, const struct net_request *req, struct net_tunnel *t)
@@ -127,6 +133,11 @@ static int on_tunnel(void *arg, const struct net_request *req, struct net_tunnel
 		return 503;
 	p->server = arg;
 	p->tunnel = t;
+	p->next = p->server->peers;
+	p->prev = &p->server->peers;
+	if (p->next)
+		p->next->prev = &p->next;
+	p->server->peers = p;
 	net_tunnel_set_cbs(t, &cbs, p);
 	return 0;
 }
@@ -338,7 +349,9 @@ int relay_server_run(const struct relay_config *config)
 		err = cv_loop_run(s.loop);
 	}
 	relay_link_free(s.link);
-	/* dropping the tunnels gives no callbacks, so the core's connections go first */
+	/* dropping the tunnels gives no callbacks, so their other halves go first */
+	while (s.peers)
+		peer_free(s.peers, CV_ECLOSED);
 	relay_free(s.relay);
 	net_server_free(s.listener);
 	cv_timer_done(&s.tick);

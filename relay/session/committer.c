@@ -27,7 +27,7 @@ void conn_admit_rejected(struct relay_conn *c, const struct PB(AdmitRejected) * 
 	if (!c->run->asked || c->run->committer != c->member->leaf)
 		return;
 	for (who = c->run->conns; who; who = who->run_next)
-		if (who->number == m->connection && who->offered)
+		if (who->number == m->connection && who->offered && who->state == CONN_LOBBY && who->key_package)
 			break;
 	if (!who)
 		return;
@@ -204,8 +204,29 @@ static int send_remove(struct relay_run *run, struct relay_conn *to, int64_t now
 	return conn_send_control(to, &m);
 }
 
+static bool removal_due(const struct relay_run *run, int64_t now)
+{
+	for (size_t i = 0; i < run->n_removals; i++)
+		if (run->removals[i].due_us <= now)
+			return true;
+	return false;
+}
+
+static bool admission_due(const struct relay_run *run, int64_t now)
+{
+	for (const struct relay_conn *c = run->conns; c; c = c->run_next)
+		if (c->state == CONN_LOBBY && c->key_package && now - c->lobby_us >= BATCH_US)
+			return true;
+	return false;
+}
+
+/*
+ * One kind of request at a time, since a commit answers one: when both are due they take turns, so that neither a
+ * stream of newcomers nor one of removals holds the other up.
+ */
 static void ask(struct relay_run *run, uint32_t from, int64_t now)
 {
+	bool remove = removal_due(run, now) && (!run->asked_removal || !admission_due(run, now));
 	int64_t leaf = choose(run, from);
 	size_t adds = 0, removes = 0;
 	struct relay_conn *to;
@@ -214,10 +235,10 @@ static void ask(struct relay_run *run, uint32_t from, int64_t now)
 	if (leaf < 0)
 		return;
 	to = run->members[leaf]->conn;
-	/* removals first: a committer that takes both puts them into one commit */
-	if (send_remove(run, to, now, &removes) || send_admit(run, to, &adds))
+	if (remove ? send_remove(run, to, now, &removes) : send_admit(run, to, &adds))
 		return;
 	run->asked = true;
+	run->asked_removal = remove;
 	run->committer = (uint32_t)leaf;
 	run->committer_deadline_us =
 		now + (removes ? COMMITTER_REMOVE_US : COMMITTER_US) + COMMITTER_EACH_US * (int64_t)(adds + removes);
@@ -227,13 +248,7 @@ static void ask(struct relay_run *run, uint32_t from, int64_t now)
 
 static bool something_due(const struct relay_run *run, int64_t now)
 {
-	for (size_t i = 0; i < run->n_removals; i++)
-		if (run->removals[i].due_us <= now)
-			return true;
-	for (const struct relay_conn *c = run->conns; c; c = c->run_next)
-		if (c->state == CONN_LOBBY && c->key_package && now - c->lobby_us >= BATCH_US)
-			return true;
-	return false;
+	return removal_due(run, now) || admission_due(run, now);
 }
 
 void run_pump(struct relay_run *run)

@@ -198,6 +198,14 @@ void conn_end(struct relay_conn *c, uint16_t code)
 	c->ops->close(c->t, code);
 }
 
+static const char *reason_name(int reason)
+{
+	const ProtobufCEnumValue *v =
+		protobuf_c_enum_descriptor_get_value(&conclave__tunnel__v1__refused__reason__descriptor, reason);
+
+	return v ? v->name : NULL;
+}
+
 void conn_refuse(struct relay_conn *c, int reason, const char *detail)
 {
 	struct PB(Refused) refused = PB_INIT(REFUSED);
@@ -217,7 +225,7 @@ void conn_refuse(struct relay_conn *c, int reason, const char *detail)
 	m.refused = &refused;
 	cv_log(CV_LOG_NOTICE, "relay", "refused", cv_log_uint("connection", c->number),
 	       cv_log_str("address", c->address), cv_log_str("run", c->run ? c->run->name : NULL),
-	       cv_log_int("reason", reason), cv_log_str("detail", text));
+	       cv_log_str("reason", reason_name(reason)), cv_log_str("detail", text));
 	/* when even this cannot be queued the connection closes without it */
 	(void)!conn_send_control(c, &m);
 	conn_end(c, REFUSE_CLOSE_CODE);

@@ -187,6 +187,15 @@ bool relay_run_ended(const struct relay *r, const uint8_t id[PROTO_ID_LEN])
 	return false;
 }
 
+static bool run_has_device(const struct relay_run *run, const uint8_t *user_id, const uint8_t *device_hash)
+{
+	for (size_t i = 0; i < run->leaves; i++)
+		if (run->members[i] && !memcmp(run->members[i]->device_hash, device_hash, PROTO_HASH_LEN) &&
+		    !memcmp(run->members[i]->user_id, user_id, PROTO_ID_LEN))
+			return true;
+	return false;
+}
+
 /* ---- in */
 
 static const char *refusal_text(int reason)
@@ -248,7 +257,10 @@ static void resume_member(struct relay_conn *c, struct member *m, uint64_t last_
 	c->ready = true;
 	send_entered(c, true);
 	run_log_replay(c->run, c, last_seq);
+	/* the end of what was missed: a commit that has not been confirmed by now never will be */
+	conn_commit_rejected(c, "resumed");
 	streams_tell(c);
+	run_tell_lost(c);
 	run_presence(c->run, m->leaf, true);
 	cv_log(CV_LOG_INFO, "relay", "resumed", cv_log_str("run", c->run->name), cv_log_uint("connection", c->number),
 	       cv_log_uint("leaf", m->leaf), cv_log_uint("after", last_seq));
@@ -264,7 +276,10 @@ void conn_enter(struct relay_conn *c, const struct PB(Enter) * m)
 
 	if (!refused && run_get(c->relay, claim.run_id, &run))
 		refused = PB_REFUSED(LIMIT);
-	if (!refused && run->n_conns >= 2 * c->relay->opts.limits.members)
+	/* twice as many connections as members, for those who wait; those who come back are members already */
+	if (!refused && (run->n_conns >= 2 * c->relay->opts.limits.members ||
+			 (!m->resume && run->n_members >= c->relay->opts.limits.members &&
+			  !run_has_device(run, claim.user_id, claim.device_hash))))
 		refused = PB_REFUSED(FULL);
 	if (refused) {
 		conn_refuse(c, refused, refusal_text(refused));

@@ -4,7 +4,7 @@
 
 #include "session.h"
 
-static void reject(struct relay_conn *c, const char *detail)
+void conn_commit_rejected(struct relay_conn *c, const char *detail)
 {
 	struct PB(CommitRejected) rejected = PB_INIT(COMMIT_REJECTED);
 	struct PB(Control) m = PB_INIT(CONTROL);
@@ -13,9 +13,14 @@ static void reject(struct relay_conn *c, const char *detail)
 	rejected.detail = (char *)detail;
 	m.body_case = PB_CONTROL(COMMIT_REJECTED);
 	m.commit_rejected = &rejected;
+	(void)!conn_send_control(c, &m);
+}
+
+static void reject(struct relay_conn *c, const char *detail)
+{
 	cv_log(CV_LOG_INFO, "relay", "commit rejected", cv_log_str("run", c->run->name),
 	       cv_log_uint("leaf", c->member->leaf), cv_log_uint("epoch", c->run->epoch), cv_log_str("detail", detail));
-	(void)!conn_send_control(c, &m);
+	conn_commit_rejected(c, detail);
 	if (c->run->asked && c->run->committer == c->member->leaf)
 		run_asked_done(c->run);
 	run_pump(c->run);
@@ -261,7 +266,11 @@ void conn_handshake(struct relay_conn *c, const struct net_msg *m)
 {
 	struct PB(Handshake) *h = NULL;
 
-	if (proto_handshake_unpack(m->data + 1, m->len - 1, &h) || !h->commit.len) {
+	if (!bucket_take(&c->handshake, relay_now(c->relay), HANDSHAKE_RATE, HANDSHAKE_BURST, (int64_t)m->len)) {
+		conn_refuse(c, PB_REFUSED(LIMIT), "too many handshake bytes");
+		return;
+	}
+	if (proto_handshake_unpack(m->data + 1, m->len - 1, &h) || !h->commit.len || h->commit.len > COMMIT_MAX) {
 		proto_handshake_free(h);
 		conn_violation(c, "handshake that cannot be read");
 		return;
@@ -341,5 +350,6 @@ void conn_epoch_ready(struct relay_conn *c, const struct PB(EpochReady) * m)
 		return;
 	c->ready = true;
 	streams_tell(c);
+	run_tell_lost(c);
 	run_pump(c->run);
 }

@@ -212,6 +212,21 @@ void run_presence(struct relay_run *run, uint32_t leaf, bool connected)
 	run_broadcast(run, NET_CLASS_CONTROL, control_msg(&m), who ? who->conn : NULL);
 }
 
+void run_tell_lost(struct relay_conn *c)
+{
+	for (size_t i = 0; i < c->run->leaves; i++) {
+		struct PB(Presence) presence = PB_INIT(PRESENCE);
+		struct PB(Control) m = PB_INIT(CONTROL);
+
+		if (!c->run->members[i] || c->run->members[i]->conn)
+			continue;
+		presence.leaf = (uint32_t)i;
+		m.body_case = PB_CONTROL(PRESENCE);
+		m.presence = &presence;
+		(void)!conn_send_control(c, &m);
+	}
+}
+
 bool run_banned(const struct relay_run *run, const uint8_t *user_id, const uint8_t *device_hash)
 {
 	for (size_t i = 0; i < run->n_bans; i++) {

@@ -35,6 +35,9 @@
 #define RUN_LEAVES_MAX  (PROTO_LEAF_MAX + 1)
 #define APP_EPOCHS_BACK 4 /* an application message may be so many epochs behind */
 #define ADMIT_BYTES_MAX (768u * 1024)
+#define HANDSHAKE_RATE  (1 << 20) /* bytes per second and connection */
+#define HANDSHAKE_BURST (2 * PROTO_HANDSHAKE_MAX)
+#define COMMIT_MAX      (4u << 20) /* every member gets it, so less than what a Welcome may have */
 
 struct bucket {
 	int64_t tokens, at_us;
@@ -57,7 +60,7 @@ struct relay_conn {
 	char address[64];
 	int64_t since_us;
 	uint8_t nonce[32];
-	struct bucket control, media, application;
+	struct bucket control, media, application, handshake;
 
 	/* from CONN_LOBBY on */
 	struct relay_run *run;
@@ -136,7 +139,8 @@ struct relay_run {
 
 	struct removal *removals;
 	size_t n_removals, cap_removals;
-	bool asked; /* a committer has been asked and has not answered yet */
+	bool asked;         /* a committer has been asked and has not answered yet */
+	bool asked_removal; /* the last request was for removals */
 	uint32_t committer;
 	int64_t committer_deadline_us;
 
@@ -222,6 +226,8 @@ void member_bind(struct member *m, struct relay_conn *c);
 /* To every bound connection but one (may be NULL); takes over the reference to msg. Takes NULL. */
 void run_broadcast(struct relay_run *run, enum net_class cls, struct net_msg *msg, const struct relay_conn *except);
 void run_presence(struct relay_run *run, uint32_t leaf, bool connected);
+/* Tells a connection which members are lost at present. */
+void run_tell_lost(struct relay_conn *c);
 void run_tick(struct relay_run *run);
 void run_end(struct relay_run *run, const char *detail);
 bool run_banned(const struct relay_run *run, const uint8_t *user_id, const uint8_t *device_hash);
@@ -242,6 +248,7 @@ void run_log_add(struct relay_run *run, struct net_msg *msg, uint32_t sender, bo
 bool run_log_covers(const struct relay_run *run, uint64_t seq);
 void run_log_replay(struct relay_run *run, struct relay_conn *c, uint64_t after);
 void conn_send_application(struct relay_conn *c, uint64_t seq, struct net_msg *msg);
+void conn_commit_rejected(struct relay_conn *c, const char *detail);
 
 /* ---- committer.c */
 void conn_join_request(struct relay_conn *c, const struct PB(JoinRequest) * m);

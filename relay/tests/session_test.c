@@ -361,6 +361,8 @@ static void test_resume_own_commit(void **state)
 	assert_int_equal(m->commit_accepted->seq, 2);
 	proto_control_free(m);
 	assert_null(take_handshake(&b));
+	/* and whatever else it had sent was not */
+	assert_true(got(&b, PB_CONTROL(COMMIT_REJECTED)));
 }
 
 static void test_resume_too_late(void **state)
