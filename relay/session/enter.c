@@ -245,6 +245,7 @@ static void send_entered(struct relay_conn *c, bool resumed)
 	entered.resumed = resumed;
 	entered.connection = c->number;
 	entered.participants = (uint32_t)c->run->n_members;
+	entered.epoch = c->run->epoch;
 	m.body_case = PB_CONTROL(ENTERED);
 	m.entered = &entered;
 	(void)!conn_send_control(c, &m);
@@ -257,8 +258,6 @@ static void resume_member(struct relay_conn *c, struct member *m, uint64_t last_
 	c->ready = true;
 	send_entered(c, true);
 	run_log_replay(c->run, c, last_seq);
-	/* the end of what was missed: a commit that has not been confirmed by now never will be */
-	conn_commit_rejected(c, "resumed");
 	streams_tell(c);
 	run_tell_lost(c);
 	run_presence(c->run, m->leaf, true);

@@ -4,23 +4,20 @@
 
 #include "session.h"
 
-void conn_commit_rejected(struct relay_conn *c, const char *detail)
+static void reject(struct relay_conn *c, uint64_t commit_epoch, const char *detail)
 {
 	struct PB(CommitRejected) rejected = PB_INIT(COMMIT_REJECTED);
 	struct PB(Control) m = PB_INIT(CONTROL);
 
 	rejected.epoch = c->run->epoch;
+	rejected.commit_epoch = commit_epoch;
 	rejected.detail = (char *)detail;
 	m.body_case = PB_CONTROL(COMMIT_REJECTED);
 	m.commit_rejected = &rejected;
-	(void)!conn_send_control(c, &m);
-}
-
-static void reject(struct relay_conn *c, const char *detail)
-{
 	cv_log(CV_LOG_INFO, "relay", "commit rejected", cv_log_str("run", c->run->name),
-	       cv_log_uint("leaf", c->member->leaf), cv_log_uint("epoch", c->run->epoch), cv_log_str("detail", detail));
-	conn_commit_rejected(c, detail);
+	       cv_log_uint("leaf", c->member->leaf), cv_log_uint("epoch", c->run->epoch),
+	       cv_log_uint("commit_epoch", commit_epoch), cv_log_str("detail", detail));
+	(void)!conn_send_control(c, &m);
 	if (c->run->asked && c->run->committer == c->member->leaf)
 		run_asked_done(c->run);
 	run_pump(c->run);
@@ -214,7 +211,7 @@ static void accept_commit(struct relay_conn *c, const struct PB(Handshake) * h, 
 	out.commit = h->commit;
 	msg = handshake_msg(&out);
 	if (!msg) {
-		reject(c, "out of memory");
+		reject(c, run->epoch, "out of memory");
 		return;
 	}
 	run->seq++;
@@ -247,7 +244,7 @@ static void take_commit(struct relay_conn *c, const struct PB(Handshake) * h)
 		return;
 	}
 	if (head.epoch != run->epoch) {
-		reject(c, "another commit was first");
+		reject(c, head.epoch, "another commit was first");
 		return;
 	}
 	if (proto_commit_data_decode(head.authenticated_data.data, head.authenticated_data.len, &data)) {
@@ -256,7 +253,7 @@ static void take_commit(struct relay_conn *c, const struct PB(Handshake) * h)
 	}
 	fault = commit_fault(c, h, &data);
 	if (fault)
-		reject(c, fault);
+		reject(c, head.epoch, fault);
 	else
 		accept_commit(c, h, &data);
 	proto_commit_data_done(&data);

@@ -248,7 +248,6 @@ void run_log_add(struct relay_run *run, struct net_msg *msg, uint32_t sender, bo
 bool run_log_covers(const struct relay_run *run, uint64_t seq);
 void run_log_replay(struct relay_run *run, struct relay_conn *c, uint64_t after);
 void conn_send_application(struct relay_conn *c, uint64_t seq, struct net_msg *msg);
-void conn_commit_rejected(struct relay_conn *c, const char *detail);
 
 /* ---- committer.c */
 void conn_join_request(struct relay_conn *c, const struct PB(JoinRequest) * m);

@@ -257,6 +257,7 @@ static void test_one_commit_wins(void **state)
 	m = take_control(&b, PB_CONTROL(COMMIT_REJECTED));
 	assert_non_null(m);
 	assert_int_equal(m->commit_rejected->epoch, 2);
+	assert_int_equal(m->commit_rejected->commit_epoch, 1);
 	proto_control_free(m);
 	h = take_handshake(&b);
 	assert_non_null(h);
@@ -361,8 +362,6 @@ static void test_resume_own_commit(void **state)
 	assert_int_equal(m->commit_accepted->seq, 2);
 	proto_control_free(m);
 	assert_null(take_handshake(&b));
-	/* and whatever else it had sent was not */
-	assert_true(got(&b, PB_CONTROL(COMMIT_REJECTED)));
 }
 
 static void test_resume_too_late(void **state)

@@ -666,7 +666,8 @@ void client_meeting_accepted(struct client_meeting *m, const PB(CommitAccepted) 
 
 void client_meeting_rejected(struct client_meeting *m, const PB(CommitRejected) * msg)
 {
-	if (m->phase != PHASE_IN)
+	/* The answer to a commit of an epoch that is over: the one under way now is not meant. */
+	if (m->phase != PHASE_IN || m->group == NULL || msg->commit_epoch != client_group_epoch(m->group))
 		return;
 	client_group_rejected(m->group);
 	for (struct op *op = m->ops; op != NULL; op = op->next)

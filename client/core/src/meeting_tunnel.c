@@ -194,17 +194,20 @@ static void on_hello(struct client_meeting *m, const PB(Hello) * hello)
 		broken(m, "Enter cannot be sent");
 }
 
-static void back(struct client_meeting *m)
+static void back(struct client_meeting *m, const PB(Entered) * e)
 {
 	struct net_peer peer;
 
 	net_tunnel_get_peer(m->tunnel, &peer);
 	m->phase = PHASE_IN;
 	m->lost_us = 0;
-	/* A commit of ours may have got lost with the connection; what the relay accepted it sends us now. */
-	client_group_rejected(m->group);
-	for (struct op *op = m->ops; op != NULL; op = op->next)
-		op->in_flight = false;
+	/* A commit of ours may have got lost with the connection. When the relay is an epoch further, either it is the
+	 * one: then CommitAccepted is among what follows; or another one was: that takes its place when it comes. */
+	if (e->epoch == client_group_epoch(m->group)) {
+		client_group_rejected(m->group);
+		for (struct op *op = m->ops; op != NULL; op = op->next)
+			op->in_flight = false;
+	}
 	client_meeting_tell(
 		m, &(struct client_meeting_event){.kind = CLIENT_MEETING_BACK, .tls = peer.tls, .cipher = peer.cipher});
 	m->n_streams = 0;
@@ -219,7 +222,7 @@ static void on_entered(struct client_meeting *m, const PB(Entered) * e)
 		return;
 	}
 	if (e->resumed && m->group != NULL) {
-		back(m);
+		back(m, e);
 		return;
 	}
 	if (m->group != NULL) {
