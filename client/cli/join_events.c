@@ -156,7 +156,7 @@ static void on_file(struct join *j, const struct client_meeting_event *e)
 	cv_hex_encode(id, f->transfer_id, CLIENT_ID_LEN);
 	cv_hex_encode(sha, f->sha256, CLIENT_HASH_LEN);
 	json_object_set_new(fields, "transfer", json_string(id));
-	json_object_set_new(fields, "file", json_string(f->name));
+	json_object_set_new(fields, "name", json_string(f->name));
 	json_object_set_new(fields, "mine", json_boolean(f->mine));
 	json_object_set_new(fields, "size", json_integer((json_int_t)f->size));
 	json_object_set_new(fields, "bytes", json_integer((json_int_t)f->bytes));
@@ -187,6 +187,13 @@ static void on_joined(struct join *j, const struct client_meeting_event *e)
 	j->epoch = e->epoch;
 	if (first)
 		j->joined_us = cv_now_us();
+	if (e->run_id != NULL) {
+		char run[2 * CLIENT_ID_LEN + 1];
+
+		cv_hex_encode(run, e->run_id, CLIENT_ID_LEN);
+		json_object_set_new(fields, "run", json_string(run));
+	}
+	json_object_set_new(fields, "relay", json_string(e->relay));
 	json_object_set_new(fields, "title", json_string(e->text));
 	json_object_set_new(fields, "rights", join_rights(e->rights));
 	json_object_set_new(fields, "participants", json_integer(e->participants));
@@ -341,7 +348,8 @@ void join_on_event(void *ctx, const struct client_meeting_event *e)
 		join_line(j, "The connection is lost (%s); trying again.", e->text);
 		break;
 	case CLIENT_MEETING_BACK:
-		cli_event(j->cli, "connection-back", json_pack("{s:s, s:s}", "tls", e->tls, "cipher", e->cipher));
+		cli_event(j->cli, "connection-back",
+			  json_pack("{s:s, s:s, s:s}", "relay", e->relay, "tls", e->tls, "cipher", e->cipher));
 		join_line(j, "The connection is back.");
 		break;
 	case CLIENT_MEETING_ERROR: join_error(j, NULL, e->text); break;

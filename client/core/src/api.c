@@ -101,14 +101,19 @@ static int problem(struct client_error *err, int status, const struct cv_buf *bo
 	const char *type = json_string_value(json_object_get(j, "type"));
 	const char *detail = json_string_value(json_object_get(j, "detail"));
 	const char *title = json_string_value(json_object_get(j, "title"));
-	const char *text = detail != NULL ? detail : title;
 	const char *name = "";
+	char text[256];
 	int r;
 
 	if (type != NULL && strncmp(type, prefix, sizeof(prefix) - 1) == 0)
 		name = type + sizeof(prefix) - 1;
-	if (text == NULL || !cv_text_printable(text, strlen(text)))
-		text = "no reason given";
+	if (title != NULL && !cv_text_printable(title, strlen(title)))
+		title = NULL;
+	if (detail != NULL && !cv_text_printable(detail, strlen(detail)))
+		detail = NULL;
+	if (title == NULL)
+		title = "no reason given";
+	snprintf(text, sizeof(text), "%s%s%s", title, detail != NULL ? ": " : "", detail != NULL ? detail : "");
 	if (status >= 500)
 		r = client_fail(err, CV_EIO, CLIENT_UNREACHABLE, "the manager failed: %s (HTTP %d)", text, status);
 	else

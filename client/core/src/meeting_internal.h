@@ -155,6 +155,8 @@ void client_join_connect(struct client_meeting *m);
 void client_join_lost(struct client_meeting *m, const char *why);
 void client_join_cut(struct client_meeting *m);
 void client_join_retry(void *arg);
+/* Address of the relay that is connected; borrowed. */
+const char *client_join_relay(const struct client_meeting *m);
 
 /* meeting_tunnel.c */
 extern const struct net_tunnel_cbs client_tunnel_callbacks;

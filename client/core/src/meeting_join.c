@@ -445,3 +445,14 @@ void client_join_retry(void *arg)
 	else
 		cv_timer_set(&m->retry, RETRY_US);
 }
+
+const char *client_join_relay(const struct client_meeting *m)
+{
+	const char *url = "";
+	struct net_pins pins;
+
+	if (m->at_order == 0 ||
+	    client_trust_relay(client_meeting_trust(m), m->info.relays[m->order[m->at_order - 1]], &url, &pins) != 0)
+		return "";
+	return url;
+}

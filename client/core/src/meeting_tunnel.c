@@ -208,8 +208,10 @@ static void back(struct client_meeting *m, const PB(Entered) * e)
 		for (struct op *op = m->ops; op != NULL; op = op->next)
 			op->in_flight = false;
 	}
-	client_meeting_tell(
-		m, &(struct client_meeting_event){.kind = CLIENT_MEETING_BACK, .tls = peer.tls, .cipher = peer.cipher});
+	client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_BACK,
+							      .tls = peer.tls,
+							      .cipher = peer.cipher,
+							      .relay = client_join_relay(m)});
 	m->n_streams = 0;
 	client_tunnel_publish_all(m);
 	client_files_resumed(m->files);

@@ -58,6 +58,8 @@ struct client_meeting_event {
 	enum client_outcome outcome; /* LEFT */
 	const char *text;            /* LEFT, ERROR: one line; SECURITY_CODE: the code; JOINED: the title; LOST: why */
 	const char *tls, *cipher;    /* JOINED, BACK */
+	const char *relay;           /* JOINED, BACK: its address */
+	const uint8_t *run_id;       /* JOINED */
 };
 
 struct client_meeting_callbacks {
