@@ -383,10 +383,18 @@ static void test_locked(void **state)
 
 static void test_proposals(void **state)
 {
+	struct cv_buf msg;
+	struct client_news news;
 	struct mls_commit reinit = {.reinit = &(struct mls_reinit){.suite = 1, .group_id = {(const uint8_t *)"x", 1}}};
 	struct scene s;
 
 	scene_init(&s, TALK);
+	memset(&news, 0, sizeof(news));
+	cv_buf_init(&msg, 65536);
+	assert_int_equal(mls_group_propose_remove(s.h.mls, 0, (struct cv_span){NULL, 0}, &msg), 0);
+	assert_int_equal(client_group_process(s.bob->group, msg.data, msg.len, &news), CV_EDENIED);
+	mls_group_clear_proposals(s.h.mls);
+	cv_buf_done(&msg);
 	refused(&s, &reinit, NULL, 0, "a proposal of type 5");
 	scene_done(&s);
 }
