@@ -35,7 +35,7 @@ make_organisation() {
 	(umask 077 && "$manager" init --organisation "${ORGANISATION:-My organisation}" --url "$url" \
 		--admin-email "${ADMIN:-admin@example.org}" --listen "$address:$port" --relay-listen 127.0.0.1:8445 \
 		--relay-url https://localhost:8445 --data "$data/manager" >"$data/first-start.txt")
-	cat "$data/first-start.txt"
+	sed -n '/^Fingerprint/p; /validation link/,/^https/p' "$data/first-start.txt"
 }
 
 enrol_relay() {
