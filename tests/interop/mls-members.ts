@@ -28,13 +28,18 @@ import {
 	getCiphersuiteImpl,
 	joinGroup,
 	joinGroupExternal,
+	joinGroupFromBranch,
+	joinGroupFromReinit,
 	makePskIndex,
 	mlsExporter,
 	processPrivateMessage,
 	processPublicMessage,
+	proposeAddExternal,
+	reinitGroup,
 } from 'ts-mls';
 import { createGroupInfo } from 'ts-mls/createCommit.js';
 import { defaultClientConfig } from 'ts-mls/clientConfig.js';
+import { makeResumptionPsk } from 'ts-mls/resumption.js';
 import { decodeRatchetTree, encodeRatchetTree } from 'ts-mls/ratchetTree.js';
 import { Peer } from './peer';
 
@@ -67,7 +72,7 @@ export type ProposalRequest =
 	| { type: 'psk'; psk: Uint8Array }
 	| { type: 'extensions'; extensions: Extension[] };
 export interface Received {
-	kind: 'application' | 'proposal' | 'commit' | 'removed';
+	kind: 'application' | 'proposal' | 'commit' | 'removed' | 'reinit';
 	plaintext?: Uint8Array;
 }
 export interface GroupView {
@@ -96,6 +101,13 @@ export interface Member {
 	encrypt(plaintext: Uint8Array): Promise<Uint8Array>;
 	groupInfo(withTree: boolean): Promise<{ groupInfo: Uint8Array; tree: Uint8Array }>;
 	view(): Promise<GroupView>;
+	/** From outside: asks to be added to the group of this GroupInfo (and epoch). */
+	proposeJoin(groupInfo: Uint8Array, epoch: number): Promise<Uint8Array>;
+	/** Commits a ReInit; after merge() the group has ended. */
+	end(groupId: Uint8Array, suite: number): Promise<Uint8Array>;
+	/** Makes the group that follows the ended one, or a branch of the present one, and is in it afterwards. */
+	succeed(kind: 'reinit' | 'branch', groupId: Uint8Array, keyPackages: Uint8Array[]): Promise<{ welcome: Uint8Array; tree?: Uint8Array }>;
+	joinSuccessor(kind: 'reinit' | 'branch', welcome: Uint8Array, tree?: Uint8Array): Promise<void>;
 	/** Puts the group away and takes it out again, where the implementation can. */
 	restart(): Promise<void>;
 }
@@ -228,6 +240,27 @@ class OurMember implements Member {
 			exporter: s['exporter'] as string,
 			members: (s['members'] as { index: number; signature_key: string }[]).map((m) => ({ index: m.index, signatureKey: m.signature_key })),
 		};
+	}
+
+	async proposeJoin(groupInfo: Uint8Array, epoch: number) {
+		const message = decode(groupInfo);
+		if (message.wireformat !== 'mls_group_info') throw new Error('not a GroupInfo');
+		await this.keyPackage();
+		const answer = await this.ask('propose_join', { group_id: hex(message.groupInfo.groupContext.groupId), epoch });
+		return unhex(answer['message'] as string);
+	}
+
+	async end(groupId: Uint8Array, suite: number) {
+		return unhex((await this.ask('end', { group_id: hex(groupId), suite }))['commit'] as string);
+	}
+
+	async succeed(kind: 'reinit' | 'branch', groupId: Uint8Array, keyPackages: Uint8Array[]) {
+		const answer = await this.ask(kind, { group_id: hex(groupId), key_packages: keyPackages.map(hex) });
+		return { welcome: unhex(answer['welcome'] as string) };
+	}
+
+	async joinSuccessor(_kind: 'reinit' | 'branch', welcome: Uint8Array, tree?: Uint8Array) {
+		await this.ask('join_successor', { welcome: hex(welcome), ...(tree && { tree: hex(tree) }) });
 	}
 
 	async restart() {
@@ -391,6 +424,7 @@ class TsMember implements Member {
 		this.state = result.newState;
 		if (result.kind === 'applicationMessage') return { kind: 'application', plaintext: result.message };
 		if (result.newState.groupActiveState.kind === 'removedFromGroup') return { kind: 'removed' };
+		if (result.newState.groupActiveState.kind === 'suspendedPendingReinit') return { kind: 'reinit' };
 		if (result.newState.groupContext.epoch === before) return { kind: 'proposal' };
 		this.pending = undefined;
 		return { kind: 'commit' };
@@ -423,6 +457,53 @@ class TsMember implements Member {
 			exporter: hex(await mlsExporter(s.keySchedule.exporterSecret, 'test', new TextEncoder().encode('interop'), 32, this.cs)),
 			members: s.ratchetTree.flatMap((n, i) => (n?.nodeType === 'leaf' ? [{ index: i / 2, signatureKey: hex(n.leaf.signaturePublicKey) }] : [])),
 		};
+	}
+
+	async proposeJoin(groupInfo: Uint8Array) {
+		const message = decode(groupInfo);
+		if (message.wireformat !== 'mls_group_info') throw new Error('not a GroupInfo');
+		const { publicPackage, privatePackage } = await this.newPackage();
+		return encodeMlsMessage(await proposeAddExternal(message.groupInfo, publicPackage, privatePackage, this.cs));
+	}
+
+	async end(groupId: Uint8Array, suite: number) {
+		const made = await reinitGroup(this.current, groupId, 'mls10', suiteNames.get(suite)!, [], this.cs);
+		this.pending = made.newState;
+		return encodeMlsMessage(made.commit);
+	}
+
+	async succeed(kind: 'reinit' | 'branch', groupId: Uint8Array, keyPackages: Uint8Array[]) {
+		const { publicPackage, privatePackage } = await this.newPackage();
+		const others = keyPackages.map((bytes) => {
+			const message = decode(bytes);
+			if (message.wireformat !== 'mls_key_package') throw new Error('not a KeyPackage');
+			return message.keyPackage;
+		});
+		// What reinitCreateNewGroup and branchGroup do, with our authentication service and the tree inside the Welcome.
+		const start = await createGroup(groupId, publicPackage, privatePackage, this.current.groupContext.extensions, this.cs, this.config);
+		const psk = makeResumptionPsk(this.current, kind, this.cs);
+		const made = await createCommit(
+			{ state: start, cipherSuite: this.cs, pskIndex: makePskIndex(this.current, {}) },
+			{
+				extraProposals: [
+					...others.map((keyPackage): Proposal => ({ proposalType: 'add', add: { keyPackage } })),
+					{ proposalType: 'psk', psk: { preSharedKeyId: psk.id } },
+				],
+				ratchetTreeExtension: true,
+			},
+		);
+		this.state = made.newState;
+		return { welcome: encodeMlsMessage({ version: 'mls10', wireformat: 'mls_welcome', welcome: made.welcome! }) };
+	}
+
+	async joinSuccessor(kind: 'reinit' | 'branch', welcome: Uint8Array) {
+		const message = decode(welcome);
+		if (message.wireformat !== 'mls_welcome') throw new Error('not a Welcome');
+		const { publicPackage, privatePackage } = this.packages[0]!;
+		this.state =
+			kind === 'reinit'
+				? await joinGroupFromReinit(this.current, message.welcome, publicPackage, privatePackage, undefined)
+				: await joinGroupFromBranch(this.current, message.welcome, publicPackage, privatePackage, undefined, this.cs);
 	}
 
 	async restart() {}

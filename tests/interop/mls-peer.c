@@ -8,7 +8,9 @@
  *   commit {adds, removes, psks, extensions, tree_outside, group_info, force_path}   merge   clear
  *   propose {type, key_package | index | psk | extensions}
  *   process {message}      encrypt {plaintext}      group_info {with_tree}      state      leave      save_restore
- *   psk {id, value}        issue {suite, public_key, common_name}      authority
+ *   end {group_id, suite} (commits a ReInit)    reinit {group_id, suite, key_packages}    branch {group_id,
+ * key_packages} join_successor {welcome, tree}            propose_join {group_id, epoch} psk {id, value}        issue
+ * {suite, public_key, common_name}      authority
  *
  * Answers {"ok": true, …} or {"error": text}. Whoever is in a group gets its state with every answer.
  */
@@ -22,32 +24,20 @@
 #define MEMBERS_MAX 256
 #define PSKS_MAX    32
 #define LIST_MAX    1024
-#define PACKAGES    4 /* KeyPackages that a member keeps until its Welcome comes */
 
-struct member {
-	char name[64];
-	uint16_t suite;
-	struct mls_sign_key *key;
-	struct mls_credential credential;
-	struct cv_buf credential_data;
-	struct mls_key_package *packages[PACKAGES];
-	unsigned int next_package;
-	struct mls_group *group;
-};
-
-static struct member *members[MEMBERS_MAX];
+static struct peer_member *members[MEMBERS_MAX];
 static struct {
 	uint8_t id[64], value[64];
 	size_t id_len, value_len;
 } psks[PSKS_MAX];
 static size_t n_psks;
 
-static uint64_t now(void *ctx)
+uint64_t peer_now(void *ctx)
 {
 	return (uint64_t)time(NULL);
 }
 
-static struct mls_env env = {.now = now};
+struct mls_env peer_env = {.now = peer_now};
 
 /* ---- policy ---- */
 
@@ -74,10 +64,10 @@ static int find_psk(void *ctx, const struct mls_psk_question *q, struct cv_span 
 	return CV_ENOTFOUND;
 }
 
-static struct mls_group_options options(const json_t *in)
+struct mls_group_options peer_options(const json_t *in)
 {
 	return (struct mls_group_options){
-		.env = &env,
+		.env = &peer_env,
 		.policy = {.leaf = accept_leaf, .psk = find_psk},
 		.padding = 64,
 		.past_epochs = 2,
@@ -87,7 +77,7 @@ static struct mls_group_options options(const json_t *in)
 
 /* ---- members ---- */
 
-static struct member *find_member(const json_t *in)
+static struct peer_member *find_member(const json_t *in)
 {
 	const char *name = json_string_value(json_object_get(in, "name"));
 
@@ -97,7 +87,7 @@ static struct member *find_member(const json_t *in)
 	return NULL;
 }
 
-static struct mls_member self(struct member *m)
+struct mls_member peer_self(struct peer_member *m)
 {
 	/* The private-use type that the tests put into the GroupContext. */
 	static const uint16_t extension_types[] = {0xf0a1};
@@ -112,7 +102,7 @@ static struct mls_member self(struct member *m)
 	};
 }
 
-static int make_credential(struct member *m, const json_t *in)
+static int make_credential(struct peer_member *m, const json_t *in)
 {
 	struct cv_span identity = peer_bytes(in, "identity"), der;
 	struct cv_buf cert;
@@ -134,10 +124,10 @@ static int make_credential(struct member *m, const json_t *in)
 	return err;
 }
 
-static int cmd_member(struct member *old, const json_t *in, json_t *out)
+static int cmd_member(struct peer_member *old, const json_t *in, json_t *out)
 {
 	const char *name = json_string_value(json_object_get(in, "name"));
-	struct member *m;
+	struct peer_member *m;
 	size_t i = 0;
 	int err;
 
@@ -151,7 +141,7 @@ static int cmd_member(struct member *old, const json_t *in, json_t *out)
 	members[i] = m;
 	memcpy(m->name, name, strlen(name));
 	m->suite = (uint16_t)json_integer_value(json_object_get(in, "suite"));
-	err = mls_sign_key_generate(m->suite, env.rng, &m->key);
+	err = mls_sign_key_generate(m->suite, peer_env.rng, &m->key);
 	if (!err)
 		err = make_credential(m, in);
 	if (!err)
@@ -159,11 +149,11 @@ static int cmd_member(struct member *old, const json_t *in, json_t *out)
 	return err;
 }
 
-static int cmd_key_package(struct member *m, const json_t *in, json_t *out)
+static int cmd_key_package(struct peer_member *m, const json_t *in, json_t *out)
 {
-	struct mls_key_package **place = &m->packages[m->next_package++ % PACKAGES], *kp;
-	struct mls_member me = self(m);
-	int err = mls_key_package_new(&env, m->suite, &me, now(NULL) - 3600, now(NULL) + 86400, &kp);
+	struct mls_key_package **place = &m->packages[m->next_package++ % PEER_PACKAGES], *kp;
+	struct mls_member me = peer_self(m);
+	int err = mls_key_package_new(&peer_env, m->suite, &me, peer_now(NULL) - 3600, peer_now(NULL) + 86400, &kp);
 
 	if (err)
 		return err;
@@ -173,26 +163,26 @@ static int cmd_key_package(struct member *m, const json_t *in, json_t *out)
 	return 0;
 }
 
-static int cmd_create(struct member *m, const json_t *in, json_t *out)
+static int cmd_create(struct peer_member *m, const json_t *in, json_t *out)
 {
-	struct mls_group_options o = options(in);
+	struct mls_group_options o = peer_options(in);
 	struct mls_extension ext[16];
 	size_t n_ext = peer_extensions(in, ext);
-	struct mls_member me = self(m);
+	struct mls_member me = peer_self(m);
 
 	return mls_group_create(&o, m->suite, &me, peer_bytes(in, "group_id"), ext, n_ext, &m->group);
 }
 
-static int cmd_join(struct member *m, const json_t *in, json_t *out)
+static int cmd_join(struct peer_member *m, const json_t *in, json_t *out)
 {
 	struct mls_join j = {.welcome = peer_bytes(in, "welcome"),
 			     .signer = mls_sign_key_signer(m->key),
 			     .ratchet_tree = peer_bytes(in, "tree"),
 			     .expected_group_id = peer_bytes(in, "group_id")};
-	struct mls_group_options o = options(in);
+	struct mls_group_options o = peer_options(in);
 	int err = CV_ENOTFOUND;
 
-	for (size_t i = 0; i < PACKAGES && err == CV_ENOTFOUND; i++) {
+	for (size_t i = 0; i < PEER_PACKAGES && err == CV_ENOTFOUND; i++) {
 		j.key_package = m->packages[i];
 		if (m->packages[i])
 			err = mls_group_join(&o, &j, &m->group);
@@ -200,13 +190,13 @@ static int cmd_join(struct member *m, const json_t *in, json_t *out)
 	return err;
 }
 
-static int cmd_join_external(struct member *m, const json_t *in, json_t *out)
+static int cmd_join_external(struct peer_member *m, const json_t *in, json_t *out)
 {
 	struct mls_external_join j = {.group_info = peer_bytes(in, "group_info"),
 				      .ratchet_tree = peer_bytes(in, "tree"),
 				      .resync = peer_flag(in, "resync")};
-	struct mls_group_options o = options(in);
-	struct mls_member me = self(m);
+	struct mls_group_options o = peer_options(in);
+	struct mls_member me = peer_self(m);
 	struct mls_group *g;
 	struct cv_buf commit;
 	int err;
@@ -221,7 +211,7 @@ static int cmd_join_external(struct member *m, const json_t *in, json_t *out)
 	return err;
 }
 
-static int cmd_commit(struct member *m, const json_t *in, json_t *out)
+static int cmd_commit(struct peer_member *m, const json_t *in, json_t *out)
 {
 	static struct cv_span adds[LIST_MAX];
 	static uint32_t removes[LIST_MAX];
@@ -253,18 +243,18 @@ static int cmd_commit(struct member *m, const json_t *in, json_t *out)
 	return 0;
 }
 
-static int cmd_merge(struct member *m, const json_t *in, json_t *out)
+static int cmd_merge(struct peer_member *m, const json_t *in, json_t *out)
 {
 	return mls_group_merge_pending(m->group);
 }
 
-static int cmd_clear(struct member *m, const json_t *in, json_t *out)
+static int cmd_clear(struct peer_member *m, const json_t *in, json_t *out)
 {
 	mls_group_clear_pending(m->group);
 	return 0;
 }
 
-static int cmd_propose(struct member *m, const json_t *in, json_t *out)
+static int cmd_propose(struct peer_member *m, const json_t *in, json_t *out)
 {
 	const char *type = json_string_value(json_object_get(in, "type"));
 	struct mls_psk_question psk = {.usage = MLS_PSK_EXTERNAL, .psk_id = peer_bytes(in, "psk")};
@@ -290,7 +280,7 @@ static int cmd_propose(struct member *m, const json_t *in, json_t *out)
 	return err;
 }
 
-static int cmd_process(struct member *m, const json_t *in, json_t *out)
+static int cmd_process(struct peer_member *m, const json_t *in, json_t *out)
 {
 	static const char *const kinds[] = {"", "application", "proposal", "commit", "removed", "reinit"};
 	struct cv_span message = peer_bytes(in, "message");
@@ -307,7 +297,7 @@ static int cmd_process(struct member *m, const json_t *in, json_t *out)
 	return 0;
 }
 
-static int cmd_encrypt(struct member *m, const json_t *in, json_t *out)
+static int cmd_encrypt(struct peer_member *m, const json_t *in, json_t *out)
 {
 	struct cv_buf b;
 	int err;
@@ -318,7 +308,7 @@ static int cmd_encrypt(struct member *m, const json_t *in, json_t *out)
 	return err;
 }
 
-static int cmd_group_info(struct member *m, const json_t *in, json_t *out)
+static int cmd_group_info(struct peer_member *m, const json_t *in, json_t *out)
 {
 	struct cv_buf info, tree;
 	int err;
@@ -333,12 +323,12 @@ static int cmd_group_info(struct member *m, const json_t *in, json_t *out)
 	return err;
 }
 
-static int cmd_state(struct member *m, const json_t *in, json_t *out)
+static int cmd_state(struct peer_member *m, const json_t *in, json_t *out)
 {
 	return 0;
 }
 
-static int cmd_leave(struct member *m, const json_t *in, json_t *out)
+static int cmd_leave(struct peer_member *m, const json_t *in, json_t *out)
 {
 	mls_group_free(m->group);
 	m->group = NULL;
@@ -346,9 +336,9 @@ static int cmd_leave(struct member *m, const json_t *in, json_t *out)
 }
 
 /* The group goes to bytes and back, as after a restart. */
-static int cmd_save_restore(struct member *m, const json_t *in, json_t *out)
+static int cmd_save_restore(struct peer_member *m, const json_t *in, json_t *out)
 {
-	struct mls_group_options o = options(in);
+	struct mls_group_options o = peer_options(in);
 	struct mls_group *again;
 	struct cv_buf b;
 	int err;
@@ -367,7 +357,7 @@ static int cmd_save_restore(struct member *m, const json_t *in, json_t *out)
 
 /* ---- the rest ---- */
 
-static int cmd_psk(struct member *m, const json_t *in, json_t *out)
+static int cmd_psk(struct peer_member *m, const json_t *in, json_t *out)
 {
 	struct cv_span id = peer_bytes(in, "id"), value = peer_bytes(in, "value");
 
@@ -380,7 +370,7 @@ static int cmd_psk(struct member *m, const json_t *in, json_t *out)
 	return 0;
 }
 
-static int cmd_issue(struct member *m, const json_t *in, json_t *out)
+static int cmd_issue(struct peer_member *m, const json_t *in, json_t *out)
 {
 	const char *name = json_string_value(json_object_get(in, "common_name"));
 	uint16_t suite = (uint16_t)json_integer_value(json_object_get(in, "suite"));
@@ -393,7 +383,7 @@ static int cmd_issue(struct member *m, const json_t *in, json_t *out)
 	return err;
 }
 
-static int cmd_authority(struct member *m, const json_t *in, json_t *out)
+static int cmd_authority(struct peer_member *m, const json_t *in, json_t *out)
 {
 	struct cv_buf b;
 	int err;
@@ -407,7 +397,7 @@ static int cmd_authority(struct member *m, const json_t *in, json_t *out)
 static const struct {
 	const char *name;
 	enum { ANYONE, MEMBER, IN_GROUP } who;
-	int (*run)(struct member *m, const json_t *in, json_t *out);
+	int (*run)(struct peer_member *m, const json_t *in, json_t *out);
 } commands[] = {
 	{"member", ANYONE, cmd_member},
 	{"psk", ANYONE, cmd_psk},
@@ -425,6 +415,11 @@ static const struct {
 	{"encrypt", IN_GROUP, cmd_encrypt},
 	{"group_info", IN_GROUP, cmd_group_info},
 	{"state", IN_GROUP, cmd_state},
+	{"propose_join", MEMBER, peer_cmd_propose_join},
+	{"join_successor", IN_GROUP, peer_cmd_join_successor},
+	{"end", IN_GROUP, peer_cmd_end},
+	{"reinit", IN_GROUP, peer_cmd_reinit},
+	{"branch", IN_GROUP, peer_cmd_branch},
 	{"leave", IN_GROUP, cmd_leave},
 	{"save_restore", IN_GROUP, cmd_save_restore},
 };
@@ -432,7 +427,7 @@ static const struct {
 static int run(const json_t *in, json_t *out)
 {
 	const char *cmd = json_string_value(json_object_get(in, "cmd"));
-	struct member *m = find_member(in);
+	struct peer_member *m = find_member(in);
 
 	for (size_t i = 0; cmd && i < sizeof(commands) / sizeof(commands[0]); i++) {
 		int err;
@@ -452,11 +447,11 @@ static int run(const json_t *in, json_t *out)
 static void free_members(void)
 {
 	for (size_t i = 0; i < MEMBERS_MAX; i++) {
-		struct member *m = members[i];
+		struct peer_member *m = members[i];
 
 		if (!m)
 			continue;
-		for (size_t k = 0; k < PACKAGES; k++)
+		for (size_t k = 0; k < PEER_PACKAGES; k++)
 			mls_key_package_free(m->packages[k]);
 		mls_group_free(m->group);
 		cv_buf_done(&m->credential_data);
@@ -470,7 +465,7 @@ int main(void)
 	char *line = NULL;
 	size_t cap = 0;
 
-	env.rng = cv_rng_system();
+	peer_env.rng = cv_rng_system();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while (getline(&line, &cap, stdin) > 0) {
 		json_t *in = json_loads(line, 0, NULL), *out = json_object();

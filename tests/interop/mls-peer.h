@@ -6,6 +6,31 @@
 
 #include <mls/mls.h>
 
+#define PEER_PACKAGES 4 /* KeyPackages that a member keeps until its Welcome comes */
+
+struct peer_member {
+	char name[64];
+	uint16_t suite;
+	struct mls_sign_key *key;
+	struct mls_credential credential;
+	struct cv_buf credential_data;
+	struct mls_key_package *packages[PEER_PACKAGES];
+	unsigned int next_package;
+	struct mls_group *group;
+};
+
+extern struct mls_env peer_env;
+uint64_t peer_now(void *ctx);
+struct mls_group_options peer_options(const json_t *in);
+struct mls_member peer_self(struct peer_member *m);
+
+/* Commands about groups that follow a group, and about newcomers who ask. */
+int peer_cmd_end(struct peer_member *m, const json_t *in, json_t *out) CV_NODISCARD;
+int peer_cmd_reinit(struct peer_member *m, const json_t *in, json_t *out) CV_NODISCARD;
+int peer_cmd_branch(struct peer_member *m, const json_t *in, json_t *out) CV_NODISCARD;
+int peer_cmd_join_successor(struct peer_member *m, const json_t *in, json_t *out) CV_NODISCARD;
+int peer_cmd_propose_join(struct peer_member *m, const json_t *in, json_t *out) CV_NODISCARD;
+
 /* A certification authority of the tests: one per process, made on first use. 0 or CV_E…. */
 /* Appends a DER certificate for a raw public signature key of `suite`. */
 int peer_ca_issue(uint16_t suite, struct cv_span public_key, const char *common_name, struct cv_buf *out) CV_NODISCARD;

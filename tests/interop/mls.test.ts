@@ -120,6 +120,34 @@ for (const world of worlds.filter((w) => !w.x509)) {
 		await everyoneActs(group);
 	});
 
+	test(`${titleOf(world)}: newcomers who ask, branches, reinitialisation`, async () => {
+		const group = await Group.create(world, true);
+		await group.commit(group.members[0]!, { add: await people(world, [false, true, false]) });
+		for (const ours of [true, false]) {
+			const [m] = await people(world, [ours]);
+			const helper = group.members.find((other) => other.ours !== ours)!;
+			const { groupInfo } = await helper.groupInfo(true);
+			await group.deliver(undefined, await m!.proposeJoin(groupInfo, (await helper.view()).epoch), 'proposal');
+			await group.commit(helper, { already: { added: [m!] } });
+			await group.agree();
+		}
+		for (const [kind, maker] of [['branch', 0], ['branch', 1], ['reinit', 2], ['reinit', 3]] as const) {
+			const groupId = new TextEncoder().encode(`${kind} by ${group.members[maker]!.name}`);
+			const founder = group.members[maker]!;
+			const others = group.members.filter((m) => m !== founder);
+			if (kind === 'reinit') {
+				const commit = await founder.end(groupId, world.suite);
+				for (const m of others) assert.equal((await m.process(commit)).kind, 'reinit');
+				await founder.merge();
+				await assert.rejects(others[0]!.encrypt(new Uint8Array(1)), 'the group has ended');
+			}
+			const { welcome, tree } = await founder.succeed(kind, groupId, await Promise.all(others.map((m) => m.keyPackage())));
+			for (const m of others) await m.joinSuccessor(kind, welcome, tree);
+			await group.agree();
+			await everyoneActs(group);
+		}
+	});
+
 	test(`${titleOf(world)}: what is lost, late, twice or forged`, async () => {
 		const group = await Group.create(world, true);
 		await group.commit(group.members[0]!, { add: await people(world, [false, true, false]) });
