@@ -36,6 +36,11 @@ void client_meeting_over(struct client_meeting *m, enum client_outcome outcome, 
 
 	if (m->phase == PHASE_ENDED)
 		return;
+	if (client_hooks_stay(m->hooks) && m->phase == PHASE_IN && m->group != NULL &&
+	    !client_group_active(m->group)) {
+		client_join_cut(m);
+		return;
+	}
 	/* A leave that was asked for is done, however the connection ended. */
 	if (m->phase == PHASE_LEAVING) {
 		outcome = CLIENT_DONE;
@@ -216,7 +221,8 @@ void client_meeting_leave(struct client_meeting *m)
 
 	if (m->phase == PHASE_LEAVING || m->phase == PHASE_ENDED)
 		return;
-	if (m->phase != PHASE_IN) {
+	if (m->phase != PHASE_IN || m->tunnel == NULL) {
+		m->phase = PHASE_LEAVING;
 		client_meeting_over(m, CLIENT_DONE, "left");
 		return;
 	}

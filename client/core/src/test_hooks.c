@@ -98,26 +98,31 @@ void client_hooks_media(struct client_hooks *h, const void *msg, size_t len)
 	fflush(h->capture);
 }
 
-/* A unit is open when one of the kept keys opens it, under fresh replay windows. */
-static bool opens(const struct client_hooks *h, const struct proto_unit *u)
+/* One receiver per kept key, so that each has replay windows of its own, fresh for every capture. */
+static struct sframe_receiver **receivers_new(const struct client_hooks *h)
 {
 	static const struct sframe_mls_params params = {.epoch_bits = 8, .sender_bits = 16};
+	struct sframe_receiver **list = cv_calloc(h->n + 1, sizeof(struct sframe_receiver *));
+
+	for (size_t i = 0; list != NULL && i < h->n; i++) {
+		if (sframe_receiver_new(SUITE, &params, 1024, &list[i]) == 0)
+			(void)!sframe_receiver_add_epoch(list[i], h->kept[i].epoch, h->kept[i].base_key,
+							 CLIENT_BASE_KEY_LEN);
+	}
+	return list;
+}
+
+/* A unit is open when one of the kept keys opens it. */
+static bool opens(const struct client_hooks *h, struct sframe_receiver **list, const struct proto_unit *u)
+{
 	uint8_t metadata[PROTO_MEDIA_HEADER_LEN], *plain = cv_malloc(u->ciphertext.len + 1);
 	bool opened = false;
+	size_t len;
 
 	proto_media_header_encode(&u->header, metadata);
-	for (size_t i = 0; plain != NULL && i < h->n && !opened; i++) {
-		struct sframe_receiver *r;
-		size_t len;
-
-		if (sframe_receiver_new(SUITE, &params, 4, &r) != 0)
-			break;
-		if (sframe_receiver_add_epoch(r, h->kept[i].epoch, h->kept[i].base_key, CLIENT_BASE_KEY_LEN) == 0 &&
-		    sframe_open(r, metadata, sizeof(metadata), u->ciphertext.data, u->ciphertext.len, plain,
-				u->ciphertext.len, &len, NULL) == 0)
-			opened = true;
-		sframe_receiver_free(r);
-	}
+	for (size_t i = 0; plain != NULL && i < h->n && !opened; i++)
+		opened = list[i] != NULL && sframe_open(list[i], metadata, sizeof(metadata), u->ciphertext.data,
+							u->ciphertext.len, plain, u->ciphertext.len, &len, NULL) == 0;
 	cv_free(plain);
 	return opened;
 }
@@ -127,12 +132,13 @@ static bool opens(const struct client_hooks *h, const struct proto_unit *u)
 int client_hooks_feed(struct client_hooks *h, const char *path, struct client_hooks_result *ret)
 {
 	struct client_hooks_result res = {.epochs = h->n};
+	struct sframe_receiver **receivers = receivers_new(h);
 	struct proto_reassembler *tracks = cv_calloc(TRACKS, sizeof(*tracks));
 	FILE *in = fopen(path, "re");
 	uint8_t head[4], *msg = cv_malloc(PROTO_MESSAGE_MAX);
 	int r = CV_EIO;
 
-	if (in == NULL || tracks == NULL || msg == NULL)
+	if (in == NULL || tracks == NULL || msg == NULL || receivers == NULL)
 		goto out;
 	for (size_t i = 0; i < TRACKS; i++)
 		proto_reassembler_init(&tracks[i], PROTO_UNIT_MAX);
@@ -151,7 +157,7 @@ int client_hooks_feed(struct client_hooks *h, const char *path, struct client_ho
 		if (track >= TRACKS || proto_reassembler_put(&tracks[track], &f, &u) != 0)
 			continue;
 		res.units++;
-		res.decrypted += opens(h, &u);
+		res.decrypted += opens(h, receivers, &u);
 	}
 	for (size_t i = 0; i < TRACKS; i++)
 		proto_reassembler_done(&tracks[i]);
@@ -160,6 +166,9 @@ int client_hooks_feed(struct client_hooks *h, const char *path, struct client_ho
 out:
 	if (in != NULL)
 		fclose(in);
+	for (size_t i = 0; receivers != NULL && i < h->n; i++)
+		sframe_receiver_free(receivers[i]);
+	cv_free(receivers);
 	cv_free(tracks);
 	cv_free(msg);
 	return r;
