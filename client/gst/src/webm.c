@@ -9,59 +9,8 @@
 #include <base/buf.h>
 #include <gst/webm.h>
 
-/* Element ids of EBML (RFC 8794) and Matroska (RFC 9559). */
-enum {
-	ID_EBML = 0x1A45DFA3,
-	ID_EBML_VERSION = 0x4286,
-	ID_EBML_READ_VERSION = 0x42F7,
-	ID_EBML_MAX_ID = 0x42F2,
-	ID_EBML_MAX_SIZE = 0x42F3,
-	ID_DOC_TYPE = 0x4282,
-	ID_DOC_VERSION = 0x4287,
-	ID_DOC_READ_VERSION = 0x4285,
-	ID_SEGMENT = 0x18538067,
-	ID_SEEK_HEAD = 0x114D9B74,
-	ID_SEEK = 0x4DBB,
-	ID_SEEK_ID = 0x53AB,
-	ID_SEEK_POSITION = 0x53AC,
-	ID_VOID = 0xEC,
-	ID_INFO = 0x1549A966,
-	ID_TIMESTAMP_SCALE = 0x2AD7B1,
-	ID_DURATION = 0x4489,
-	ID_MUXING_APP = 0x4D80,
-	ID_WRITING_APP = 0x5741,
-	ID_TRACKS = 0x1654AE6B,
-	ID_TRACK_ENTRY = 0xAE,
-	ID_TRACK_NUMBER = 0xD7,
-	ID_TRACK_UID = 0x73C5,
-	ID_TRACK_TYPE = 0x83,
-	ID_FLAG_LACING = 0x9C,
-	ID_CODEC_ID = 0x86,
-	ID_CODEC_PRIVATE = 0x63A2,
-	ID_CODEC_DELAY = 0x56AA,
-	ID_SEEK_PRE_ROLL = 0x56BB,
-	ID_VIDEO = 0xE0,
-	ID_PIXEL_WIDTH = 0xB0,
-	ID_PIXEL_HEIGHT = 0xBA,
-	ID_AUDIO = 0xE1,
-	ID_SAMPLING_FREQUENCY = 0xB5,
-	ID_CHANNELS = 0x9F,
-	ID_CLUSTER = 0x1F43B675,
-	ID_TIMESTAMP = 0xE7,
-	ID_SIMPLE_BLOCK = 0xA3,
-	ID_CUES = 0x1C53BB6B,
-	ID_CUE_POINT = 0xBB,
-	ID_CUE_TIME = 0xB3,
-	ID_CUE_TRACK_POSITIONS = 0xB7,
-	ID_CUE_TRACK = 0xF7,
-	ID_CUE_CLUSTER_POSITION = 0xF1,
-};
+#include "ebml.h"
 
-#define TRACK_PICTURE     1
-#define TRACK_VOICE       2
-#define OPUS_PRE_SKIP     312 /* samples that an Opus decoder gives before the first real one */
-#define OPUS_DELAY_NS     6500000
-#define OPUS_PRE_ROLL_NS  80000000
 #define PICTURE_MS        33 /* how long the last picture counts as shown */
 #define CLUSTER_MS        1000
 #define CLUSTER_KEY_MS    300 /* a key picture begins a new cluster when the present one is this long */
@@ -101,61 +50,6 @@ struct client_webm {
 	struct cue *cue;
 	size_t cues, cue_cap;
 };
-
-static void put_id(struct cv_buf *b, uint32_t id)
-{
-	for (int shift = 24; shift >= 0; shift -= 8)
-		if (id >> shift)
-			cv_buf_put_u8(b, (uint8_t)(id >> shift));
-}
-
-/* Sizes always take 8 bytes: simple to patch, and a few bytes per cluster do not matter. */
-static void put_size(struct cv_buf *b, uint64_t size)
-{
-	cv_buf_put_u64(b, size | 1ull << 56);
-}
-
-static void put_head(struct cv_buf *b, uint32_t id, size_t len)
-{
-	put_id(b, id);
-	/* Short elements, most of all blocks, get a 4-byte size. */
-	cv_buf_put_u32(b, (uint32_t)len | 1u << 28);
-}
-
-static void put_bytes(struct cv_buf *b, uint32_t id, const void *data, size_t len)
-{
-	put_head(b, id, len);
-	cv_buf_put(b, data, len);
-}
-
-static void put_text(struct cv_buf *b, uint32_t id, const char *text)
-{
-	put_bytes(b, id, text, strlen(text));
-}
-
-static void put_uint(struct cv_buf *b, uint32_t id, uint64_t v)
-{
-	put_id(b, id);
-	cv_buf_put_u8(b, 0x88);
-	cv_buf_put_u64(b, v);
-}
-
-static void put_double(struct cv_buf *b, uint32_t id, double v)
-{
-	uint64_t bits;
-	memcpy(&bits, &v, sizeof(bits));
-	put_uint(b, id, bits);
-}
-
-/* Appends `content` as element `id` and empties it. */
-static void put_nested(struct cv_buf *b, uint32_t id, struct cv_buf *content)
-{
-	put_head(b, id, content->len);
-	cv_buf_put(b, content->data, content->len);
-	if (content->err && !b->err)
-		b->err = content->err;
-	cv_buf_done(content);
-}
 
 static int write_at(int fd, uint64_t at, const uint8_t *data, size_t len)
 {
@@ -201,121 +95,30 @@ int client_webm_set_size(struct client_webm *w, unsigned width, unsigned height)
 	return 0;
 }
 
-static void put_ebml(struct cv_buf *b)
-{
-	struct cv_buf c;
-	cv_buf_init(&c, 256);
-	put_uint(&c, ID_EBML_VERSION, 1);
-	put_uint(&c, ID_EBML_READ_VERSION, 1);
-	put_uint(&c, ID_EBML_MAX_ID, 4);
-	put_uint(&c, ID_EBML_MAX_SIZE, 8);
-	put_text(&c, ID_DOC_TYPE, "webm");
-	put_uint(&c, ID_DOC_VERSION, 4);
-	put_uint(&c, ID_DOC_READ_VERSION, 2);
-	put_nested(b, ID_EBML, &c);
-}
-
-/* Points at the cues; a Void element of the same length while there are none. */
-static void put_seek_head(struct cv_buf *b, uint64_t cues)
-{
-	struct cv_buf seek, c;
-	uint8_t id[4] = {ID_CUES >> 24, (uint8_t)(ID_CUES >> 16), (uint8_t)(ID_CUES >> 8), (uint8_t)ID_CUES};
-	cv_buf_init(&seek, 128);
-	cv_buf_init(&c, 128);
-	put_bytes(&c, ID_SEEK_ID, id, sizeof(id));
-	put_uint(&c, ID_SEEK_POSITION, cues);
-	put_nested(&seek, ID_SEEK, &c);
-	if (cues) {
-		put_nested(b, ID_SEEK_HEAD, &seek);
-		return;
-	}
-	/* The void's id is three bytes shorter than the seek head's: its content is longer by as much. */
-	size_t len = seek.len + 3;
-	cv_buf_done(&seek);
-	put_head(b, ID_VOID, len);
-	for (size_t i = 0; i < len; i++)
-		cv_buf_put_u8(b, 0);
-}
-
-static void put_picture_track(struct cv_buf *b, unsigned width, unsigned height)
-{
-	struct cv_buf c, video;
-	cv_buf_init(&c, 512);
-	cv_buf_init(&video, 128);
-	put_uint(&c, ID_TRACK_NUMBER, TRACK_PICTURE);
-	put_uint(&c, ID_TRACK_UID, TRACK_PICTURE);
-	put_uint(&c, ID_TRACK_TYPE, 1);
-	put_uint(&c, ID_FLAG_LACING, 0);
-	put_text(&c, ID_CODEC_ID, "V_VP9");
-	put_uint(&video, ID_PIXEL_WIDTH, width);
-	put_uint(&video, ID_PIXEL_HEIGHT, height);
-	put_nested(&c, ID_VIDEO, &video);
-	put_nested(b, ID_TRACK_ENTRY, &c);
-}
-
-static void put_voice_track(struct cv_buf *b)
-{
-	/* OpusHead, RFC 7845 section 5.1: version 1, one channel, little-endian pre-skip, rate and gain, family 0 */
-	static const uint8_t head[19] = {'O',
-					 'p',
-					 'u',
-					 's',
-					 'H',
-					 'e',
-					 'a',
-					 'd',
-					 1,
-					 1,
-					 OPUS_PRE_SKIP & 0xff,
-					 OPUS_PRE_SKIP >> 8,
-					 MEDIA_VOICE_RATE & 0xff,
-					 (MEDIA_VOICE_RATE >> 8) & 0xff,
-					 MEDIA_VOICE_RATE >> 16,
-					 0,
-					 0,
-					 0,
-					 0};
-	struct cv_buf c, audio;
-	cv_buf_init(&c, 512);
-	cv_buf_init(&audio, 128);
-	put_uint(&c, ID_TRACK_NUMBER, TRACK_VOICE);
-	put_uint(&c, ID_TRACK_UID, TRACK_VOICE);
-	put_uint(&c, ID_TRACK_TYPE, 2);
-	put_uint(&c, ID_FLAG_LACING, 0);
-	put_text(&c, ID_CODEC_ID, "A_OPUS");
-	put_bytes(&c, ID_CODEC_PRIVATE, head, sizeof(head));
-	put_uint(&c, ID_CODEC_DELAY, OPUS_DELAY_NS);
-	put_uint(&c, ID_SEEK_PRE_ROLL, OPUS_PRE_ROLL_NS);
-	put_double(&audio, ID_SAMPLING_FREQUENCY, MEDIA_VOICE_RATE);
-	put_uint(&audio, ID_CHANNELS, 1);
-	put_nested(&c, ID_AUDIO, &audio);
-	put_nested(b, ID_TRACK_ENTRY, &c);
-}
-
 static int write_header(struct client_webm *w)
 {
 	struct cv_buf b, c;
 	cv_buf_init(&b, 4096);
 	cv_buf_init(&c, 2048);
-	put_ebml(&b);
-	put_id(&b, ID_SEGMENT);
-	put_size(&b, 0x00ffffffffffffff); /* unknown until the end */
+	client_ebml_begin(&b);
+	client_ebml_id(&b, ID_SEGMENT);
+	client_ebml_size(&b, 0x00ffffffffffffff); /* unknown until the end */
 	w->segment_at = b.len;
 	w->seek_at = b.len;
-	put_seek_head(&b, 0);
+	client_ebml_seek_head(&b, 0);
 	w->seek_len = b.len - w->seek_at;
-	put_uint(&c, ID_TIMESTAMP_SCALE, 1000000);
-	put_text(&c, ID_MUXING_APP, "Conclave");
-	put_text(&c, ID_WRITING_APP, "Conclave " CONCLAVE_VERSION);
-	put_double(&c, ID_DURATION, 0);
-	put_nested(&b, ID_INFO, &c);
+	client_ebml_uint(&c, ID_TIMESTAMP_SCALE, 1000000);
+	client_ebml_text(&c, ID_MUXING_APP, "Conclave");
+	client_ebml_text(&c, ID_WRITING_APP, "Conclave " CONCLAVE_VERSION);
+	client_ebml_double(&c, ID_DURATION, 0);
+	client_ebml_nested(&b, ID_INFO, &c);
 	w->duration_at = b.len - 8; /* the duration is the last element of the info */
 	cv_buf_init(&c, 2048);
 	if (w->picture)
-		put_picture_track(&c, w->width, w->height);
+		client_ebml_picture_track(&c, w->width, w->height);
 	if (w->voice)
-		put_voice_track(&c);
-	put_nested(&b, ID_TRACKS, &c);
+		client_ebml_voice_track(&c);
+	client_ebml_nested(&b, ID_TRACKS, &c);
 	int r = cv_buf_status(&b);
 	if (r == 0)
 		r = write_at(w->fd, 0, b.data, b.len);
@@ -337,7 +140,7 @@ static int block_order(const void *va, const void *vb)
 
 static void put_block(struct cv_buf *b, const struct client_webm *w, const struct block *k, int64_t base_ms)
 {
-	put_head(b, ID_SIMPLE_BLOCK, k->len + 4);
+	client_ebml_head(b, ID_SIMPLE_BLOCK, k->len + 4);
 	cv_buf_put_u8(b, 0x80 | (k->kind == MEDIA_PICTURE ? TRACK_PICTURE : TRACK_VOICE));
 	cv_buf_put_u16(b, (uint16_t)(k->time_ms - base_ms));
 	cv_buf_put_u8(b, k->key ? 0x80 : 0);
@@ -387,10 +190,10 @@ static int write_cluster(struct client_webm *w)
 	qsort(w->block, w->blocks, sizeof(w->block[0]), block_order);
 	int64_t base_ms = w->block[0].time_ms;
 	cv_buf_init(&b, CLUSTER_BYTES_MAX + 64 * BLOCKS_MAX);
-	put_id(&b, ID_CLUSTER);
+	client_ebml_id(&b, ID_CLUSTER);
 	size_t size_at = b.len;
-	put_size(&b, 0);
-	put_uint(&b, ID_TIMESTAMP, (uint64_t)base_ms);
+	client_ebml_size(&b, 0);
+	client_ebml_uint(&b, ID_TIMESTAMP, (uint64_t)base_ms);
 	for (unsigned i = 0; i < w->blocks; i++)
 		put_block(&b, w, &w->block[i], base_ms);
 	r = cv_buf_status(&b);
@@ -421,18 +224,18 @@ static void write_cues(struct client_webm *w)
 	for (size_t i = 0; i < w->cues; i++) {
 		cv_buf_init(&point, 128);
 		cv_buf_init(&pos, 128);
-		put_uint(&point, ID_CUE_TIME, (uint64_t)w->cue[i].time_ms);
-		put_uint(&pos, ID_CUE_TRACK, w->picture ? TRACK_PICTURE : TRACK_VOICE);
-		put_uint(&pos, ID_CUE_CLUSTER_POSITION, w->cue[i].position);
-		put_nested(&point, ID_CUE_TRACK_POSITIONS, &pos);
-		put_nested(&all, ID_CUE_POINT, &point);
+		client_ebml_uint(&point, ID_CUE_TIME, (uint64_t)w->cue[i].time_ms);
+		client_ebml_uint(&pos, ID_CUE_TRACK, w->picture ? TRACK_PICTURE : TRACK_VOICE);
+		client_ebml_uint(&pos, ID_CUE_CLUSTER_POSITION, w->cue[i].position);
+		client_ebml_nested(&point, ID_CUE_TRACK_POSITIONS, &pos);
+		client_ebml_nested(&all, ID_CUE_POINT, &point);
 	}
-	put_nested(&b, ID_CUES, &all);
+	client_ebml_nested(&b, ID_CUES, &all);
 	if (w->cues > 0 && cv_buf_status(&b) == 0 && write_at(w->fd, w->end, b.data, b.len) == 0) {
 		uint64_t at = w->end - w->segment_at;
 		w->end += b.len;
 		cv_buf_reset(&b);
-		put_seek_head(&b, at);
+		client_ebml_seek_head(&b, at);
 		if (cv_buf_status(&b) == 0 && b.len == w->seek_len)
 			(void)!write_at(w->fd, w->seek_at, b.data, b.len);
 	}
@@ -459,7 +262,7 @@ static int finish(struct client_webm *w)
 	if (cv_buf_status(&b) < 0 || write_at(w->fd, w->duration_at, b.data, 8) < 0)
 		r = CV_EIO;
 	cv_buf_reset(&b);
-	put_size(&b, w->end - w->segment_at);
+	client_ebml_size(&b, w->end - w->segment_at);
 	if (cv_buf_status(&b) < 0 || write_at(w->fd, w->segment_at - 8, b.data, 8) < 0)
 		r = CV_EIO;
 	cv_buf_done(&b);

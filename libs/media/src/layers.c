@@ -22,10 +22,10 @@ uint8_t media_layers_for_size(unsigned width, unsigned height)
 
 uint32_t media_layers_bitrate(unsigned width, unsigned height, unsigned fps)
 {
-	/* Anchored at 700 kbit/s for 640x360 at 30 per second; larger pictures need less per pixel. */
+	/* Anchored at 740 kbit/s for 640x360 at 30 per second; larger pictures need less per pixel. */
 	static const struct {
 		uint32_t pixels, bps;
-	} anchor[] = {{160 * 90, 120000}, {320 * 180, 300000}, {640 * 360, 700000}, {1280 * 720, 2000000}};
+	} anchor[] = {{160 * 90, 120000}, {320 * 180, 300000}, {640 * 360, 740000}, {1280 * 720, 2000000}};
 	uint64_t pixels = (uint64_t)width * height, bps = anchor[0].bps;
 	size_t last = sizeof(anchor) / sizeof(anchor[0]) - 1;
 	if (pixels >= anchor[last].pixels)
