@@ -203,7 +203,6 @@ static void test_external_and_save(void **state)
 	assert_int_equal(person_process(&s.b, &s.msg), 0);
 	mls_group_free(s.g);
 	s.g = NULL;
-	cv_buf_init(&s.gi, 1 << 20);
 	every_allocation(&s, do_save, &s.b);
 	every_allocation(&s, do_restore, NULL);
 	scene_done(&s);
