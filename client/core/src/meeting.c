@@ -36,8 +36,7 @@ void client_meeting_over(struct client_meeting *m, enum client_outcome outcome, 
 
 	if (m->phase == PHASE_ENDED)
 		return;
-	if (client_hooks_stay(m->hooks) && m->phase == PHASE_IN && m->group != NULL &&
-	    !client_group_active(m->group)) {
+	if (client_hooks_stay(m->hooks) && m->phase == PHASE_IN && m->group != NULL && !client_group_active(m->group)) {
 		client_join_cut(m);
 		return;
 	}

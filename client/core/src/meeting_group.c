@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Epochs of the meeting's group: joining, commits of others, commits of our own. */
+/* Epochs of the meeting's group: joining, commits of others, what a new epoch means. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,10 +9,6 @@
 #include <net/msg.h>
 
 #include "meeting_internal.h"
-
-#define REQUEST_US   450000  /* a request that waited longer has gone to the next member */
-#define PATH_STEP_US 5000000 /* members take turns with path updates, so far apart */
-#define PATH_TURNS   24
 
 /* ---- callbacks of media and files */
 
@@ -226,7 +222,7 @@ static void removed(struct client_meeting *m, const struct client_news *news)
 	}
 }
 
-static void apply(struct client_meeting *m, struct client_news *news)
+void client_meeting_apply(struct client_meeting *m, struct client_news *news)
 {
 	if (news->kind == CLIENT_NEWS_REMOVED) {
 		removed(m, news);
@@ -375,7 +371,7 @@ static void on_commit(struct client_meeting *m, const PB(Handshake) * h)
 	}
 	for (struct op *op = m->ops; op != NULL; op = op->next)
 		op->in_flight = false;
-	apply(m, &news);
+	client_meeting_apply(m, &news);
 	client_news_done(&news);
 }
 
@@ -410,288 +406,10 @@ void client_meeting_application(struct client_meeting *m, const void *data, size
 	if (client_group_process(m->group, r.p, r.left, &news) != 0)
 		return;
 	if (news.kind != CLIENT_NEWS_MESSAGE) {
-		apply(m, &news);
+		client_meeting_apply(m, &news);
 	} else if (proto_app_unpack(news.plaintext.data, news.plaintext.len, &app) == 0) {
 		client_files_app(m->files, news.sender, app);
 		proto_app_free(app);
 	}
 	client_news_done(&news);
-}
-
-/* ---- commits of our own */
-
-static int send_commit(struct client_meeting *m, const struct client_change *change)
-{
-	struct client_commit commit;
-	int r;
-
-	memset(&commit, 0, sizeof(commit));
-	r = client_group_commit(m->group, change, &commit);
-	if (r != 0 && r != CV_ENOTFOUND)
-		return r;
-	for (size_t i = 0; i < commit.n_refused; i++) {
-		PB(Control) c = PB_INIT(CONTROL);
-		PB(AdmitRejected) no = PB_INIT(ADMIT_REJECTED);
-
-		no.connection = commit.refused[i].connection;
-		no.detail = commit.refused[i].detail;
-		c.body_case = PB_CONTROL(ADMIT_REJECTED);
-		c.admit_rejected = &no;
-		(void)!client_tunnel_control(m, &c);
-	}
-	if (r == 0) {
-		r = net_tunnel_send_bytes(m->tunnel, NET_CLASS_CONTROL, PROTO_KIND_HANDSHAKE, commit.message.data + 1,
-					  commit.message.len - 1);
-		if (r != 0)
-			client_group_rejected(m->group);
-	}
-	client_commit_done(&commit);
-	return r;
-}
-
-static void wait_with(struct client_meeting *m, struct cv_buf *store, const void *raw, size_t len)
-{
-	cv_buf_reset(store);
-	(void)!cv_buf_put(store, raw, len);
-	m->request_us = cv_now_us();
-}
-
-void client_meeting_admit(struct client_meeting *m, const PB(AdmitRequest) * req, const void *raw, size_t len)
-{
-	struct client_change change = {.n_candidates = req->n_candidates};
-	struct client_candidate *list;
-	struct cv_buf *opened;
-	int r = CV_ENOMEM;
-
-	if (m->phase != PHASE_IN || m->tunnel == NULL || !client_group_active(m->group))
-		return;
-	if (client_group_pending(m->group)) {
-		wait_with(m, &m->admit, raw, len);
-		return;
-	}
-	list = cv_calloc(req->n_candidates + 1, sizeof(*list));
-	opened = cv_calloc(req->n_candidates + 1, sizeof(*opened));
-	if (list == NULL || opened == NULL)
-		goto out;
-	for (size_t i = 0; i < req->n_candidates; i++) {
-		const PB(Candidate) *c = req->candidates[i];
-
-		/* One that does not open stays empty, and is refused as a KeyPackage that is not valid. */
-		cv_buf_init(&opened[i], PROTO_LOBBY_MAX);
-		(void)!proto_lobby_open(m->info.lobby_key, m->info.run_id, c->sealed_key_package.data,
-					c->sealed_key_package.len, &opened[i]);
-		list[i] = (struct client_candidate){c->connection, {opened[i].data, opened[i].len}};
-	}
-	change.candidates = list;
-	r = send_commit(m, &change);
-out:
-	for (size_t i = 0; opened != NULL && i < req->n_candidates; i++)
-		cv_buf_done(&opened[i]);
-	cv_free(opened);
-	cv_free(list);
-	if (r != 0 && r != CV_ENOTFOUND && r != CV_ESTATE)
-		client_meeting_warn(m, "newcomers cannot be let in: %s", cv_strerror(r));
-}
-
-void client_meeting_removals(struct client_meeting *m, const PB(RemoveRequest) * req, const void *raw, size_t len)
-{
-	struct client_change change = {.n_removals = req->n_removals};
-	struct proto_removal *list;
-	int r;
-
-	if (m->phase != PHASE_IN || m->tunnel == NULL || !client_group_active(m->group))
-		return;
-	if (client_group_pending(m->group)) {
-		wait_with(m, &m->removal, raw, len);
-		return;
-	}
-	list = cv_calloc(req->n_removals + 1, sizeof(*list));
-	if (list == NULL)
-		return;
-	for (size_t i = 0; i < req->n_removals; i++) {
-		const PB(Removal) *r1 = req->removals[i];
-
-		list[i] = (struct proto_removal){r1->leaf, (uint8_t)r1->reason, {r1->evidence.data, r1->evidence.len}};
-	}
-	change.removals = list;
-	r = send_commit(m, &change);
-	cv_free(list);
-	if (r != 0 && r != CV_ENOTFOUND && r != CV_ESTATE)
-		client_meeting_warn(m, "participants cannot be removed: %s", cv_strerror(r));
-}
-
-int client_meeting_op(struct client_meeting *m, const struct op *op)
-{
-	struct op *copy = cv_memdup(op, sizeof(*op)), **last = &m->ops;
-
-	if (copy == NULL)
-		return CV_ENOMEM;
-	copy->next = NULL;
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = copy;
-	client_meeting_work(m);
-	return 0;
-}
-
-/* The first operation alone in a commit: what it says cannot depend on another. */
-static int commit_op(struct client_meeting *m, struct op *op)
-{
-	struct client_change change = {.n_ban = 0};
-	struct client_rights_change rights = {.rights = op->rights};
-	uint8_t ban[1][CLIENT_ID_LEN];
-
-	memcpy(ban[0], op->user_id, CLIENT_ID_LEN);
-	memcpy(rights.user_id, op->user_id, CLIENT_ID_LEN);
-	switch (op->kind) {
-	case OP_BAN:
-		change.ban = (const uint8_t(*)[CLIENT_ID_LEN])ban;
-		change.n_ban = 1;
-		break;
-	case OP_RIGHTS:
-		change.rights = &rights;
-		change.n_rights = 1;
-		break;
-	case OP_LOCK:
-		change.set_lock = true;
-		change.lock = op->lock;
-		break;
-	case OP_PATH: break;
-	}
-	return send_commit(m, &change);
-}
-
-static void drop_op(struct client_meeting *m)
-{
-	struct op *op = m->ops;
-
-	m->ops = op->next;
-	cv_free(op);
-}
-
-static bool again(struct client_meeting *m, struct cv_buf *store)
-{
-	PB(Control) * c;
-	struct cv_buf raw = *store;
-
-	if (store->len == 0)
-		return false;
-	cv_buf_init(store, PROTO_MESSAGE_MAX);
-	if (cv_now_us() - m->request_us <= REQUEST_US && proto_control_unpack(raw.data, raw.len, &c) == 0) {
-		if (c->body_case == PB_CONTROL(ADMIT_REQUEST))
-			client_meeting_admit(m, c->admit_request, raw.data, raw.len);
-		else if (c->body_case == PB_CONTROL(REMOVE_REQUEST))
-			client_meeting_removals(m, c->remove_request, raw.data, raw.len);
-		proto_control_free(c);
-	}
-	cv_buf_done(&raw);
-	return client_group_pending(m->group);
-}
-
-/* Commits what waits, one thing at a time. */
-void client_meeting_work(struct client_meeting *m)
-{
-	while (m->phase == PHASE_IN && m->tunnel != NULL && client_group_active(m->group) &&
-	       !client_group_pending(m->group)) {
-		int r;
-
-		if (again(m, &m->removal) || again(m, &m->admit))
-			return;
-		if (m->ops == NULL || m->ops->in_flight)
-			return;
-		r = commit_op(m, m->ops);
-		if (r == 0) {
-			m->ops->in_flight = true;
-			return;
-		}
-		if (r != CV_ENOTFOUND)
-			client_meeting_warn(m, "%s",
-					    client_group_why(m->group)[0] != '\0' ? client_group_why(m->group)
-										  : cv_strerror(r));
-		drop_op(m);
-	}
-}
-
-/* What a finished operation means for relay and manager. */
-static void op_done(struct client_meeting *m, const struct op *op)
-{
-	char path[128], run[2 * CLIENT_ID_LEN + 1];
-	PB(Control) c = PB_INIT(CONTROL);
-	PB(SetRights) rights = PB_INIT(SET_RIGHTS);
-	json_t *body;
-
-	switch (op->kind) {
-	case OP_RIGHTS:
-		rights.user_id = (ProtobufCBinaryData){CLIENT_ID_LEN, (uint8_t *)(uintptr_t)op->user_id};
-		rights.rights = op->rights;
-		c.body_case = PB_CONTROL(SET_RIGHTS);
-		c.set_rights = &rights;
-		(void)!client_tunnel_control(m, &c);
-		break;
-	case OP_BAN:
-		/* The group is rid of them; the manager gives them no more tickets, if it honours us. */
-		cv_hex_encode(run, m->info.run_id, CLIENT_ID_LEN);
-		snprintf(path, sizeof(path), "/runs/%s/ban", run);
-		cv_hex_encode(run, op->user_id, CLIENT_ID_LEN);
-		body = json_object();
-		json_object_set_new(body, "user_id", json_string(run));
-		client_report_post(m, path, body, true);
-		break;
-	default: break;
-	}
-}
-
-void client_meeting_accepted(struct client_meeting *m, const PB(CommitAccepted) * msg)
-{
-	struct client_news news;
-	struct op *op = m->ops != NULL && m->ops->in_flight ? m->ops : NULL;
-	int r;
-
-	if (m->phase != PHASE_IN || !client_group_pending(m->group) || msg->epoch != client_group_epoch(m->group) + 1)
-		return;
-	memset(&news, 0, sizeof(news));
-	r = client_group_accepted(m->group, &news);
-	if (r != 0) {
-		client_meeting_over(m, CLIENT_SECURITY, "our own commit cannot be applied: %s", cv_strerror(r));
-		return;
-	}
-	m->last_seq = msg->seq;
-	if (op != NULL) {
-		op_done(m, op);
-		drop_op(m);
-	}
-	apply(m, &news);
-	client_news_done(&news);
-}
-
-void client_meeting_rejected(struct client_meeting *m, const PB(CommitRejected) * msg)
-{
-	/* The answer to a commit of an epoch that is over: the one under way now is not meant. */
-	if (m->phase != PHASE_IN || m->group == NULL || msg->commit_epoch != client_group_epoch(m->group))
-		return;
-	client_group_rejected(m->group);
-	for (struct op *op = m->ops; op != NULL; op = op->next)
-		op->in_flight = false;
-	/* The commit that won is on its way; what waits is tried again in its epoch. */
-	if (msg->epoch == client_group_epoch(m->group))
-		client_meeting_work(m);
-}
-
-/* Path updates in turn, so that one member does them while it is there and the next when it is not. */
-void client_meeting_group_tick(struct client_meeting *m, int64_t now_us)
-{
-	uint32_t n = (uint32_t)client_group_count(m->group), turn;
-
-	if (!m->silent && now_us - m->epoch_us > CLIENT_SILENT_US) {
-		m->silent = true;
-		client_media_stop_sending(m->media);
-		client_meeting_warn(m, "no new epoch for 10 minutes: nothing is sent until one comes");
-	}
-	if (n == 0 || m->ops != NULL)
-		return;
-	turn = (client_group_rank(m->group, client_group_leaf(m->group)) + n -
-		(uint32_t)(client_group_epoch(m->group) % n)) %
-	       n;
-	if (turn < PATH_TURNS && now_us - m->path_us >= CLIENT_PATH_US + (int64_t)turn * PATH_STEP_US)
-		(void)!client_meeting_op(m, &(struct op){.kind = OP_PATH});
 }

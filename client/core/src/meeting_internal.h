@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The parts of a meeting: meeting.c (life, commands), meeting_join.c (manager, probing, connecting), meeting_tunnel.c
- * (entering, messages), meeting_group.c (epochs, commits), meeting_report.c (reports, security code).
+ * (entering, messages), meeting_group.c (epochs), meeting_commit.c (our commits), meeting_report.c (reports, security
+ * code).
  */
 #ifndef CLIENT_MEETING_INTERNAL_H
 #define CLIENT_MEETING_INTERNAL_H
@@ -57,6 +58,7 @@ struct op {
 	uint8_t user_id[CLIENT_ID_LEN];
 	uint8_t rights;
 	bool lock;
+	bool renew; /* OP_PATH: with the new certificates */
 	bool in_flight;
 };
 
@@ -124,7 +126,7 @@ struct client_meeting {
 	uint8_t *shown_rights; /* by leaf; 0xff: not shown */
 
 	/* reports */
-	bool reporting, coding;
+	bool reporting, coding, renewing;
 	int64_t report_us;
 	bool code_due;
 	uint64_t alarmed_epoch;
@@ -171,6 +173,10 @@ void client_meeting_create(struct client_meeting *m);
 void client_meeting_ask_in(struct client_meeting *m);
 void client_meeting_handshake(struct client_meeting *m, const void *data, size_t len);
 void client_meeting_application(struct client_meeting *m, const void *data, size_t len);
+/* An epoch of ours or somebody's has begun. */
+void client_meeting_apply(struct client_meeting *m, struct client_news *news);
+
+/* meeting_commit.c */
 void client_meeting_admit(struct client_meeting *m, const PB(AdmitRequest) * req, const void *raw, size_t len);
 void client_meeting_removals(struct client_meeting *m, const PB(RemoveRequest) * req, const void *raw, size_t len);
 void client_meeting_accepted(struct client_meeting *m, const PB(CommitAccepted) * msg);
@@ -180,9 +186,12 @@ void client_meeting_group_tick(struct client_meeting *m, int64_t now_us);
 int client_meeting_op(struct client_meeting *m, const struct op *op) CV_NODISCARD;
 
 /* meeting_report.c */
+#define CLIENT_CERTIFICATE_LEFT 7200 /* seconds of life at which a certificate is renewed in the meeting */
 void client_report_epoch(struct client_meeting *m);
 void client_report_tick(struct client_meeting *m, int64_t now_us);
 void client_report_code(struct client_meeting *m);
+/* Fetches a new identity certificate in the background and commits it. */
+void client_report_renew(struct client_meeting *m);
 /* Six groups of five digits from an epoch authenticator (docs/protocol.md section 5). Takes about 0.1 s. */
 int client_security_code(const uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN],
 			 char ret[CLIENT_SECURITY_CODE_LEN]) CV_NODISCARD;

@@ -9,6 +9,8 @@
 #include <base/text.h>
 #include <base/time.h>
 
+#include <client/signin.h>
+
 #include "meeting_internal.h"
 
 #define REPORTERS 3 /* the lowest leaves report regularly */
@@ -212,6 +214,59 @@ void client_report_code(struct client_meeting *m)
 		return;
 	}
 	m->coding = true;
+}
+
+/* ---- the identity certificate lives 24 hours, a meeting may live longer */
+
+struct renew_job {
+	struct client_job job;
+	struct client_meeting *m;
+	struct client_error err;
+	int result;
+};
+
+static void renew_run(struct client_job *job)
+{
+	struct renew_job *r = (struct renew_job *)job;
+
+	r->result = client_renew_certificate(r->m->api, r->m->profile, r->m->clock, CLIENT_CERTIFICATE_LEFT, &r->err);
+}
+
+static void renew_done(struct client_job *job)
+{
+	struct renew_job *r = (struct renew_job *)job;
+	struct client_meeting *m = r->m;
+
+	m->asking = false;
+	if (r->result == 0) {
+		m->renewing = false;
+		m->profile_dirty = true;
+		memcpy(m->cert, m->profile->cert, sizeof(m->cert));
+		if (m->phase == PHASE_IN)
+			(void)!client_meeting_op(m, &(struct op){.kind = OP_PATH, .renew = true});
+	} else if (m->phase != PHASE_ENDED) {
+		/* Tried again with the next join; the members do not throw out by the clock. */
+		client_meeting_warn(m, "the identity certificate cannot be renewed: %s", r->err.text);
+	}
+	cv_free(r);
+}
+
+void client_report_renew(struct client_meeting *m)
+{
+	struct renew_job *r = cv_calloc(1, sizeof(*r));
+
+	if (r == NULL || m->api == NULL) {
+		cv_free(r);
+		return;
+	}
+	r->job.run = renew_run;
+	r->job.done = renew_done;
+	r->m = m;
+	m->renewing = m->asking = true;
+	if (client_worker_submit(m->http, &r->job) != 0) {
+		m->renewing = m->asking = false;
+		cv_free(r);
+	}
 }
 
 /* ---- files are measured before they are offered */

@@ -60,6 +60,8 @@ int cast_deliver(struct cast *c, const struct person *from, const struct cv_buf 
 /* The MLS messages inside a handshake. */
 void cast_parts(const struct cv_buf *message, struct cv_buf *commit, struct cv_buf *welcome);
 void cast_revocation(struct cast *c, const struct person *who, bool whole_user, struct cv_buf *out);
+/* A new certificate for the same person and device; *ret is freed with cv_buf_done. */
+void cast_renewed(struct cast *c, const struct person *p, uint64_t life, struct cv_buf *ret);
 /* All who are in have one epoch and one authenticator. */
 void cast_agree(const struct cast *c);
 

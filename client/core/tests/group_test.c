@@ -282,6 +282,34 @@ static void test_keys(void **state)
 	cast_done(&c);
 }
 
+/* A certificate that runs out is renewed by a path update. */
+static void test_renewal(void **state)
+{
+	struct cast c;
+	struct person *ann, *bob;
+	struct odd odd = {.certificate_left = 3600};
+	struct cv_span certs[2];
+	struct client_change change = {.certificates = certs};
+	struct cv_buf renewed;
+	uint64_t before;
+
+	cast_init(&c);
+	ann = cast_person(&c, "ann", TALK, NULL);
+	bob = cast_person(&c, "bob", TALK, &odd);
+	cast_create(&c, ann);
+	cast_admit(&c, ann, bob);
+	before = client_group_member(ann->group, 1)->certificate_until;
+	cast_renewed(&c, bob, 80000, &renewed);
+	certs[0] = span(&renewed);
+	certs[1] = span(&c.issuer);
+	assert_int_equal(cast_commit(&c, bob, &change), 0);
+	assert_true(client_group_member(ann->group, 1)->certificate_until > before + 70000);
+	assert_true(client_group_member(bob->group, 1)->certificate_until > before + 70000);
+	cast_agree(&c);
+	cv_buf_done(&renewed);
+	cast_done(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_rights),   cmocka_unit_test(test_leave_lost_revoked),
 		cmocka_unit_test(test_replaced), cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_rejected), cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_renewal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
