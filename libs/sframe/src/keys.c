@@ -51,7 +51,7 @@ static int hmac(const struct sframe_suite_info *info, const void *key, size_t ke
 static int expand(const struct sframe_suite_info *info, enum sframe_suite suite, uint64_t kid, const uint8_t *prk,
 		  const char *label, uint8_t *ret, size_t ret_len)
 {
-	uint8_t block[HASH_MAX + LABEL_MAX + 8 + 2 + 1], t[HASH_MAX];
+	uint8_t block[HASH_MAX + LABEL_MAX + 8 + 2 + 1], t[HASH_MAX] = {0};
 	size_t label_len = strlen(label), done = 0, t_len = 0;
 	int err = 0;
 
