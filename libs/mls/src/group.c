@@ -111,7 +111,7 @@ int mls_group_create(const struct mls_group_options *options, uint16_t suite, co
 		     struct mls_group **ret)
 {
 	struct mls_group *g;
-	struct cv_span list;
+	struct cv_span list = {0};
 	struct cv_reader r;
 	struct cv_buf b;
 	int err;

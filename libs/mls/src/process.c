@@ -147,7 +147,7 @@ static int take_path(struct stage *s, const struct commit *commit)
 	struct epoch *next = s->next;
 	const struct update_path *up = &commit->path;
 	const struct leaf_node *before = mls_stage_replaced(s);
-	struct filtered_path path;
+	struct filtered_path path = {0};
 	int err = 0;
 
 	if (s->committer.type == MLS_SENDER_NEW_MEMBER_COMMIT)

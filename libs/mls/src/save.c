@@ -72,7 +72,7 @@ static int get_tree(struct cv_reader *r, struct epoch *e, size_t nh)
 
 static int get_context(struct cv_reader *r, struct epoch *e)
 {
-	struct group_context gc;
+	struct group_context gc = {0};
 	struct cv_reader inner;
 	int err = cv_reader_sub(r, MLS_MESSAGE_MAX, &inner);
 

@@ -314,7 +314,7 @@ static int read_secret(struct cv_reader *r, size_t nh, struct cv_secret *ret)
 
 static int read_ratchet(struct cv_reader *r, size_t nh, struct ratchet *ret)
 {
-	uint32_t n;
+	uint32_t n = 0;
 	int err = read_secret(r, nh, &ret->secret);
 
 	if (!err)
