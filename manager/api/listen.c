@@ -57,7 +57,7 @@ static void on_tick(lws_sorted_usec_list_t *sul)
 static void on_log(int level, const char *line)
 {
 	size_t len = strcspn(line, "\n");
-	cv_log(level & LLL_ERR ? CV_LOG_WARNING : CV_LOG_DEBUG, "http", "libwebsockets",
+	cv_log(level & LLL_ERR ? CV_LOG_INFO : CV_LOG_DEBUG, "http", "libwebsockets",
 	       cv_log_text("message", line, len));
 }
 
@@ -129,6 +129,8 @@ int mgr_http_new(const struct mgr_http_opts *opts, struct mgr_http **ret_http)
 		.max_http_header_data = HEADER_MAX,
 		.max_http_header_pool = POOL,
 		.pt_serv_buf_size = MGR_CHUNK,
+		.timeout_secs = MGR_REQUEST_TIMEOUT_S,
+		.keepalive_timeout = MGR_IDLE_TIMEOUT_S,
 		.gid = (gid_t)-1,
 		.uid = (uid_t)-1,
 	};

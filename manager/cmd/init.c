@@ -56,7 +56,7 @@ static const char help[] =
 
 struct init {
 	const char *organisation, *url, *email, *data, *listen, *relay_listen, *relay_url, *cert, *key, *mail_from;
-	char host[256], listen_text[16], relay_url_text[320], mail_from_text[320];
+	char url_text[MGR_URL_MAX + 2], host[256], listen_text[16], relay_url_text[320], mail_from_text[320];
 	char cert_path[PATH_MAX], key_path[PATH_MAX];
 };
 
@@ -108,13 +108,10 @@ static bool has_newline(const char *s)
 static int complete(struct init *in)
 {
 	struct mgr_listen l;
-	size_t len = strlen(in->url);
-	char *url = strdup(in->url);
-	if (!url)
-		return mgr_die(MGR_EXIT_FAILED, "out of memory");
-	if (len > 8 && url[len - 1] == '/')
-		url[len - 1] = 0;
-	in->url = url; /* lives as long as the process */
+	int n = snprintf(in->url_text, sizeof in->url_text, "%s", in->url);
+	if (n > 8 && n < (int)sizeof in->url_text && in->url_text[n - 1] == '/')
+		in->url_text[n - 1] = 0;
+	in->url = in->url_text;
 	if (mgr_url_check(in->url, in->host, sizeof in->host) < 0)
 		return mgr_die(MGR_EXIT_USAGE, "--url must be https://host or https://host:port, without a path");
 	if (!cv_text_printable(in->organisation, strlen(in->organisation)) || !*in->organisation ||
