@@ -235,7 +235,8 @@ void make_ticket(struct world *w, const struct client *c, uint8_t rights, struct
 	uint64_t now = (uint64_t)w->wall_ms / 1000;
 	struct proto_ticket t = {.issued = now, .expires = now + 60, .rights = rights, .switches = 1, .n_relays = 1};
 
-	memcpy(t.ticket_id, &(uint32_t){++w->tickets}, 4);
+	w->tickets++;
+	memcpy(t.ticket_id, &w->tickets, sizeof(w->tickets));
 	memcpy(t.run_id, w->run_id, PROTO_ID_LEN);
 	memcpy(t.user_id, c->user_id, PROTO_ID_LEN);
 	memcpy(t.relays[0], w->relay_id, PROTO_ID_LEN);

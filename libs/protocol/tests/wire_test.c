@@ -164,7 +164,7 @@ static void test_fragments(void **state)
 	struct proto_reassembler r;
 	struct proto_fragmenter cut;
 	struct proto_fragment f;
-	struct proto_unit got;
+	struct proto_unit got = {0};
 	struct cv_span payload;
 	size_t head;
 

@@ -46,8 +46,9 @@ CV_PUBLIC struct cv_log_field cv_log_uint(const char *key, uint64_t v);
 CV_PUBLIC struct cv_log_field cv_log_err(const char *key, int err);
 CV_PUBLIC struct cv_log_field cv_log_errno(const char *key, int errnum);
 
+/* The first element stands there for calls without fields, and is passed over. */
 #define cv_log(level, component, message, ...)                                                                         \
-	cv_log_write((level), (component), (message), (const struct cv_log_field[]){__VA_ARGS__ __VA_OPT__(, ){NULL}})
+	cv_log_write((level), (component), (message), (const struct cv_log_field[]){{NULL}, ##__VA_ARGS__, {NULL}} + 1)
 
 /* `fields` ends with a NULL key. Below the level nothing is done. `component` and `message` are constants of the
  * program; a line longer than CV_LOG_LINE_MAX is cut. */
