@@ -20,6 +20,7 @@ struct net_sock_info {
 	uint32_t rtt_us, min_rtt_us;
 	uint64_t rate;    /* bytes per second delivered; a lower bound while app_limited */
 	uint64_t backlog; /* bytes written and not yet acknowledged */
+	uint64_t acked;   /* bytes acknowledged so far */
 	bool app_limited;
 };
 
@@ -281,6 +282,11 @@ struct net_tunnel {
 	int64_t blocked_us, info_us; /* when the kernel last refused, when it was last asked */
 	struct net_sock_info info;
 	uint64_t rate;
+	int64_t credit;    /* bytes below audio that may still be written on a congested path */
+	int64_t window_us; /* start of the rate's present sample */
+	uint64_t window_acked;
+	bool window_gated; /* something was held back in it */
+	bool rate_exact;   /* the last sample was no lower bound */
 	bool small_lowat;
 	struct net_tunnel_stats stats;
 

@@ -43,6 +43,7 @@ int net_sock_info(int fd, struct net_sock_info *ret_info)
 		.min_rtt_us = ti.tcpi_min_rtt == UINT32_MAX ? 0 : ti.tcpi_min_rtt,
 		.rate = ti.tcpi_delivery_rate,
 		.backlog = (uint64_t)ti.tcpi_unacked * ti.tcpi_snd_mss + ti.tcpi_notsent_bytes,
+		.acked = ti.tcpi_bytes_acked,
 		.app_limited = ti.tcpi_delivery_rate_app_limited,
 	};
 	return 0;

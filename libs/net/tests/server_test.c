@@ -216,11 +216,16 @@ static void test_fragments_are_bounded(void **state)
 	expect_close("\x02\x80\0\0\0\0", 6, 1002);
 }
 
+static bool peer_closed(void)
+{
+	return f.peer.closed;
+}
+
 static void test_close_is_answered(void **state)
 {
 	fixture_listen(NULL);
 	expect_close("\x88\x82\0\0\0\0\x0f\xa1", 8, 4001);
-	assert_int_equal(f.peer.closed, 1);
+	fixture_until(peer_closed);
 	assert_int_equal(f.peer.err, CV_ECLOSED);
 	assert_int_equal(f.peer.code, 4001);
 }
@@ -234,6 +239,7 @@ static void test_messages_right_behind_the_upgrade(void **state)
 		    "\x80\x81\0\0\0\0\x06"
 		    "\x88\x80\0\0\0\0",
 		    7 + 8 + 7 + 6);
+	fixture_until(peer_closed);
 	assert_int_equal(f.peer.messages, 1);
 	assert_int_equal(f.peer.last->len, 2);
 	assert_memory_equal(f.peer.last->data, "\x05\x06", 2);
