@@ -234,6 +234,7 @@ static void test_rejected(void **state)
 	assert_int_equal(client_group_commit(bob->group, &path, &theirs), 0);
 	assert_int_equal(client_group_epoch(ann->group), 1);
 	client_group_rejected(bob->group);
+	client_news_done(&ann->news);
 	assert_int_equal(client_group_accepted(ann->group, &ann->news), 0);
 	assert_int_equal(cast_deliver(&c, ann, &mine.message), 0);
 	cast_agree(&c);
