@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <base/alloc.h>
 #include <client/worker.h>
 
 #define THREADS_MAX 8
+/* Argon2id and requests can wait for voice and pictures, which cannot. */
+#define NICENESS 15
 
 struct client_worker {
 	struct cv_loop *loop;
@@ -80,6 +84,8 @@ static void *thread_main(void *arg)
 {
 	struct client_worker *w = arg;
 
+	/* On Linux the priority is the thread's own. A failure only costs smoothness. */
+	setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
 	for (;;) {
 		struct client_job *job;
 

@@ -12,6 +12,8 @@
 
 #define CLOCK_JUMP_US 5000000 /* a sender's clock that leaves ours by more is set anew */
 #define PARTS_MAX     100
+/* So long a recording's first key picture may wait for one with all its layers: it decides the size of the part. */
+#define WAIT_FULL_US 1500000
 
 struct client_record {
 	char *base;
@@ -21,7 +23,8 @@ struct client_record {
 	uint64_t done_bytes; /* of finished parts */
 	bool timed;          /* capture0 and arrival0 are set */
 	int64_t capture0, arrival0;
-	bool begun; /* a key picture is in this part */
+	bool begun;        /* a key picture is in this part */
+	int64_t first_key; /* arrival of the first key picture, 0: none yet */
 	struct media_vp9_merge merge;
 	struct cv_buf bytes;
 	struct media_vp9_size want; /* of the last complete key picture */
@@ -160,6 +163,10 @@ static int settle_size(struct client_record *r, const struct media_picture *p, c
 	bool larger = size.width > r->want.width || size.height > r->want.height;
 	bool other = size.width * r->want.height != size.height * r->want.width;
 	if (r->begun && !larger && !other)
+		return 0;
+	if (!r->first_key)
+		r->first_key = p->arrival_us;
+	if (!r->begun && !p->full && p->arrival_us - r->first_key < WAIT_FULL_US)
 		return 0;
 	if (r->begun) {
 		int err = next_part(r, ret_text);
