@@ -294,7 +294,7 @@ static int deliver(struct client_media *m, uint32_t leaf, const struct proto_med
 {
 	struct client_unit u = {.leaf = leaf, .header = *header};
 	struct cv_reader r;
-	uint32_t data_len;
+	uint32_t data_len = 0;
 	int e;
 
 	cv_reader_init(&r, m->plain.data, len);

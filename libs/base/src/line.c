@@ -33,6 +33,8 @@ static bool take(struct cv_line_reader *r, char c)
 {
 	bool freed = false;
 
+	/* Taken back before this returns, unless r is gone. */
+	/* cppcheck-suppress autoVariables */
 	r->freed = &freed;
 	if (c == '\n') {
 		bool skipped = r->skipping;

@@ -41,7 +41,7 @@ void net_pin_format(char dst[NET_PIN_TEXT], const struct net_pin *pin)
 
 int net_pin_parse(const char *text, struct net_pin *ret_pin)
 {
-	struct net_pin pin;
+	struct net_pin pin = {0};
 	size_t len;
 
 	if (cv_b64_decode(pin.sha256, sizeof(pin.sha256), text, strlen(text), &len) || len != NET_PIN_LEN)
