@@ -8,7 +8,8 @@
 
 #include "internal.h"
 
-#define HMAC_LEN 32
+#define HMAC_LEN       32
+#define AAD_JOINED_MAX 64
 
 static int init_mac(struct sframe_aead *a, const uint8_t *key, size_t len)
 {
@@ -96,11 +97,22 @@ static int compute_tag(struct sframe_aead *a, const uint8_t *iv, const struct sf
 
 static int gcm_start(struct sframe_aead *a, const uint8_t *iv, const struct sframe_aad *aad)
 {
+	uint8_t joined[SFRAME_HEADER_MAX + AAD_JOINED_MAX];
+	const uint8_t *first = aad->header;
+	size_t first_len = aad->header_len, rest = aad->metadata_len;
 	int n;
 
+	/* One call for what is short, as metadata nearly always is: calls cost more than copies here. */
+	if (rest && rest <= AAD_JOINED_MAX) {
+		memcpy(joined, aad->header, aad->header_len);
+		memcpy(joined + aad->header_len, aad->metadata, rest);
+		first = joined;
+		first_len += rest;
+		rest = 0;
+	}
 	if (EVP_CipherInit_ex(a->cipher, NULL, NULL, NULL, iv, -1) != 1 ||
-	    EVP_CipherUpdate(a->cipher, NULL, &n, aad->header, (int)aad->header_len) != 1 ||
-	    (aad->metadata_len && EVP_CipherUpdate(a->cipher, NULL, &n, aad->metadata, (int)aad->metadata_len) != 1))
+	    EVP_CipherUpdate(a->cipher, NULL, &n, first, (int)first_len) != 1 ||
+	    (rest && EVP_CipherUpdate(a->cipher, NULL, &n, aad->metadata, (int)rest) != 1))
 		return CV_ECRYPTO;
 	return 0;
 }

@@ -312,6 +312,30 @@ static void test_empty_frames(void **state)
 	}
 }
 
+static void test_metadata_of_any_length(void **state)
+{
+	static const size_t lens[] = {0, 1, 63, 64, 65, 1000, SFRAME_METADATA_MAX};
+	static uint8_t metadata[SFRAME_METADATA_MAX];
+
+	for (size_t i = 0; i < LEN(all_suites); i++) {
+		struct pair p = pair_new(all_suites[i], 7);
+
+		for (size_t k = 0; k < LEN(lens); k++) {
+			uint8_t f[64], out[64];
+			size_t n, m;
+
+			assert_int_equal(sframe_seal(p.s, metadata, lens[k], "frame", 5, f, sizeof(f), &n), 0);
+			metadata[lens[k] / 2] ^= 1;
+			if (lens[k])
+				assert_int_equal(sframe_open(p.r, metadata, lens[k], f, n, out, sizeof(out), &m, NULL),
+						 CV_EAUTH);
+			metadata[lens[k] / 2] ^= 1;
+			assert_int_equal(sframe_open(p.r, metadata, lens[k], f, n, out, sizeof(out), &m, NULL), 0);
+		}
+		pair_free(&p);
+	}
+}
+
 static void test_seal_buf(void **state)
 {
 	struct pair p = pair_new(SFRAME_AES_128_GCM_SHA256_128, 1);
@@ -513,6 +537,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_kid_and_wrong_key),
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_empty_frames),
+		cmocka_unit_test(test_metadata_of_any_length),
 		cmocka_unit_test(test_seal_buf),
 		cmocka_unit_test(test_mls_kid),
 		cmocka_unit_test(test_mls_rotation),
