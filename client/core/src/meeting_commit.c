@@ -9,9 +9,10 @@
 
 #include "meeting_internal.h"
 
-#define REQUEST_US   450000  /* a request that waited longer has gone to the next member */
-#define PATH_STEP_US 5000000 /* members take turns with path updates, so far apart */
-#define PATH_TURNS   24
+#define REQUEST_US     450000  /* a request that waited longer has gone to the next member */
+#define PATH_STEP_US   5000000 /* members take turns with path updates, so far apart */
+#define REJECTIONS_MAX 8       /* of one change, before it is given up */
+#define PATH_TURNS     24
 
 static int send_commit(struct client_meeting *m, const struct client_change *change)
 {
@@ -223,13 +224,14 @@ static void op_done(struct client_meeting *m, const struct op *op)
 		(void)!client_tunnel_control(m, &c);
 		break;
 	case OP_BAN:
-		/* The group is rid of them; the manager gives them no more tickets, if it honours us. */
+		/* The group is rid of them. The manager gives them no more tickets when we are the organiser; for
+		 * another moderator group and relay keep them out. */
 		cv_hex_encode(run, m->info.run_id, CLIENT_ID_LEN);
 		snprintf(path, sizeof(path), "/runs/%s/ban", run);
 		cv_hex_encode(run, op->user_id, CLIENT_ID_LEN);
 		body = json_object();
 		json_object_set_new(body, "user_id", json_string(run));
-		client_report_post(m, path, body, true);
+		client_report_post(m, path, body, false);
 		break;
 	default: break;
 	}
@@ -264,11 +266,14 @@ void client_meeting_rejected(struct client_meeting *m, const PB(CommitRejected) 
 	if (m->phase != PHASE_IN || m->group == NULL || msg->commit_epoch != client_group_epoch(m->group))
 		return;
 	client_group_rejected(m->group);
+	/* The commit that won is on its way, and what waits is tried again in its epoch. When there is none, the relay
+	 * does not want ours: a few attempts, since it may not know of a right yet. */
+	if (m->ops != NULL && m->ops->in_flight && ++m->ops->rejections >= REJECTIONS_MAX) {
+		client_meeting_warn(m, "the relay does not take the change: %s", msg->detail);
+		drop_op(m);
+	}
 	for (struct op *op = m->ops; op != NULL; op = op->next)
 		op->in_flight = false;
-	/* The commit that won is on its way; what waits is tried again in its epoch. */
-	if (msg->epoch == client_group_epoch(m->group))
-		client_meeting_work(m);
 }
 
 /* Path updates in turn, so that one member does them while it is there and the next when it is not. */
@@ -282,7 +287,8 @@ void client_meeting_group_tick(struct client_meeting *m, int64_t now_us)
 		client_media_stop_sending(m->media);
 		client_meeting_warn(m, "no new epoch for 10 minutes: nothing is sent until one comes");
 	}
-	if (n == 0 || m->ops != NULL)
+	client_meeting_work(m);
+	if (m->phase != PHASE_IN || n == 0 || m->ops != NULL)
 		return;
 	self = client_group_member(m->group, client_group_leaf(m->group));
 	if (!m->renewing && !m->asking && self != NULL &&

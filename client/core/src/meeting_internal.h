@@ -60,6 +60,7 @@ struct op {
 	bool lock;
 	bool renew; /* OP_PATH: with the new certificates */
 	bool in_flight;
+	unsigned rejections; /* by the relay */
 };
 
 struct my_stream {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Work in the background: epoch reports to the manager, the security code, other calls. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -277,7 +278,7 @@ struct measure_job {
 	char *path;
 	uint64_t size;
 	uint8_t sha256[CLIENT_HASH_LEN];
-	int result;
+	int result, error; /* errno with CV_EIO */
 };
 
 static void measure_run(struct client_job *job)
@@ -285,6 +286,7 @@ static void measure_run(struct client_job *job)
 	struct measure_job *f = (struct measure_job *)job;
 
 	f->result = client_file_measure(f->path, &f->size, f->sha256);
+	f->error = errno;
 }
 
 static void measure_done(struct client_job *job)
@@ -301,7 +303,8 @@ static void measure_done(struct client_job *job)
 			client_meeting_warn(m, "%s cannot be sent: no right to share, or file transfer is switched off",
 					    f->path);
 		else if (r != 0)
-			client_meeting_warn(m, "%s cannot be sent: %s", f->path, cv_strerror(r));
+			client_meeting_warn(m, "%s cannot be sent: %s", f->path,
+					    r == CV_EIO && f->result == CV_EIO ? strerror(f->error) : cv_strerror(r));
 	}
 	cv_free(f->path);
 	cv_free(f);

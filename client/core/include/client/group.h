@@ -28,7 +28,7 @@
 #define CLIENT_LIFE_AT_ADD          900 /* seconds that certificate and admission must still live when committing */
 #define CLIENT_LIFE_AT_ADD_RECEIVED 300 /* the same for receivers of the commit */
 #define CLIENT_PADDING              256 /* bytes */
-#define CLIENT_PAST_EPOCHS          2   /* application messages of so many past epochs are still read */
+#define CLIENT_PAST_EPOCHS          4   /* application messages of so many past epochs are still read */
 #define CLIENT_AUTHENTICATOR_LEN    32
 #define CLIENT_BASE_KEY_LEN         16
 
