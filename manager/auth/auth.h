@@ -11,11 +11,15 @@
  * Counts per account and per address (an IPv6 address counts as its /64). Every started login counts as failed; one
  * that is finished takes its own count back. Beyond the free attempts each further one must wait twice as long as the
  * one before, at most MGR_THROTTLE_MAX_S. Quiet for MGR_THROTTLE_FORGET_S, all is forgotten.
+ *
+ * An address from which an account has been signed in to within MGR_KNOWN_S has a count of its own for that account:
+ * strangers who guess cannot lock its owner out.
  */
 #define MGR_THROTTLE_FREE_ACCOUNT 5
 #define MGR_THROTTLE_FREE_ADDRESS 30
 #define MGR_THROTTLE_MAX_S        900
 #define MGR_THROTTLE_FORGET_S     7200
+#define MGR_KNOWN_S               (30 * 86400)
 #define MGR_THROTTLE_ROWS         100000
 
 /* Key of an account name or of an address; neither stands in the database in clear. */
@@ -23,6 +27,9 @@ void mgr_throttle_key(const struct mgr_app *app, const char *kind, const char *v
 /* MGR_ETHROTTLED with app->retry_after, or 0. Counts nothing. */
 int mgr_throttle_check(struct mgr_app *app, const uint8_t key[MGR_HASH_LEN], int64_t free) CV_NODISCARD;
 int mgr_throttle_failed(struct mgr_app *app, const uint8_t key[MGR_HASH_LEN]) CV_NODISCARD;
+/* The pair of an account and an address is known; mgr_throttle_know makes it so, and forgets its failures. */
+int mgr_throttle_known(struct mgr_app *app, const uint8_t key[MGR_HASH_LEN], bool *ret_known) CV_NODISCARD;
+int mgr_throttle_know(struct mgr_app *app, const uint8_t key[MGR_HASH_LEN]) CV_NODISCARD;
 /* forget: all of it; else the one attempt that has turned out right. */
 int mgr_throttle_success(struct mgr_app *app, const uint8_t key[MGR_HASH_LEN], bool forget) CV_NODISCARD;
 

@@ -19,13 +19,21 @@
 #define IDENTITY_LIFE_S 86400
 #define MAC_KEY_LEN     64
 
+/* What an attempt counts against. */
+struct throttle_keys {
+	uint8_t account[MGR_HASH_LEN]; /* of the address typed, from anywhere */
+	uint8_t pair[MGR_HASH_LEN];    /* of it, from this network address */
+	uint8_t address[MGR_HASH_LEN];
+	bool known; /* the pair has signed in before: it counts instead of the account */
+};
+
 struct login {
 	uint8_t id[MGR_ID_LEN];
 	bool used, real;
 	int64_t started;
 	char address[64];
 	uint8_t user_id[MGR_ID_LEN];
-	uint8_t account_key[MGR_HASH_LEN];
+	struct throttle_keys keys;
 	uint8_t ke1[OPAQUE_KE1_LEN];
 	uint8_t ke2[OPAQUE_KE2_LEN];
 	struct opaque_server_login opaque;
@@ -114,34 +122,52 @@ static void fake_credential(const struct mgr_app *app, const char *email, char r
 	cv_hex_encode(ret_text, mac, MGR_ID_LEN);
 }
 
-static int check_throttles(struct mgr_app *app, const uint8_t account_key[MGR_HASH_LEN], const char *email,
-			   const char *address)
+static int make_keys(struct mgr_app *app, const char *email, const char *address, struct throttle_keys *k)
 {
-	uint8_t address_key[MGR_HASH_LEN];
-	mgr_throttle_key(app, "address", address, address_key);
-	int r = mgr_throttle_check(app, account_key, MGR_THROTTLE_FREE_ACCOUNT);
+	char hex[2 * MGR_HASH_LEN + 1], pair[MGR_EMAIL_MAX + sizeof hex + 1];
+	mgr_throttle_key(app, "account", email, k->account);
+	mgr_throttle_key(app, "address", address, k->address);
+	cv_hex_encode(hex, k->address, sizeof k->address);
+	snprintf(pair, sizeof pair, "%s %s", hex, email);
+	mgr_throttle_key(app, "pair", pair, k->pair);
+	return mgr_throttle_known(app, k->pair, &k->known);
+}
+
+static int check_throttles(struct mgr_app *app, const struct throttle_keys *k, const char *email, const char *address)
+{
+	const uint8_t *account = k->known ? k->pair : k->account;
+	int r = mgr_throttle_check(app, account, MGR_THROTTLE_FREE_ACCOUNT);
 	if (r == 0)
-		r = mgr_throttle_check(app, address_key, MGR_THROTTLE_FREE_ADDRESS);
+		r = mgr_throttle_check(app, k->address, MGR_THROTTLE_FREE_ADDRESS);
 	if (r == MGR_ETHROTTLED)
 		cv_log(CV_LOG_WARNING, "auth", "sign-in throttled", cv_log_str("address", address),
 		       cv_log_str("email", log_email(email)));
 	if (r == 0)
-		r = mgr_throttle_failed(app, account_key);
+		r = mgr_throttle_failed(app, account);
 	if (r == 0)
-		r = mgr_throttle_failed(app, address_key);
+		r = mgr_throttle_failed(app, k->address);
 	return r;
+}
+
+static int count_success(struct mgr_app *app, const struct throttle_keys *k)
+{
+	int r = k->known ? 0 : mgr_throttle_success(app, k->account, true);
+	if (r == 0)
+		r = mgr_throttle_know(app, k->pair);
+	return r < 0 ? r : mgr_throttle_success(app, k->address, false);
 }
 
 int mgr_login_start(struct mgr_app *app, const char *email_text, const char *address, const uint8_t *ke1,
 		    size_t ke1_len, uint8_t ret_login_id[MGR_ID_LEN], uint8_t ret_ke2[OPAQUE_KE2_LEN])
 {
 	char email[MGR_EMAIL_MAX + 1], credential[2 * MGR_ID_LEN + 1];
-	uint8_t account_key[MGR_HASH_LEN];
+	struct throttle_keys keys;
 	struct mgr_account a = {0};
 	fold(app, email_text, email);
 	app->detail[0] = 0;
-	mgr_throttle_key(app, "account", email, account_key);
-	int r = check_throttles(app, account_key, email, address);
+	int r = make_keys(app, email, address, &keys);
+	if (r == 0)
+		r = check_throttles(app, &keys, email, address);
 	if (r < 0)
 		return r;
 	r = mgr_store_account_by_email(app->store, email, &a);
@@ -166,7 +192,7 @@ int mgr_login_start(struct mgr_app *app, const char *email_text, const char *add
 		goto out;
 	snprintf(l.address, sizeof l.address, "%s", address);
 	memcpy(l.user_id, a.id, sizeof l.user_id);
-	memcpy(l.account_key, account_key, sizeof l.account_key);
+	l.keys = keys;
 	memcpy(l.ke1, ke1, sizeof l.ke1);
 	*login_slot(app) = l;
 	memcpy(ret_login_id, l.id, sizeof l.id);
@@ -243,10 +269,9 @@ static int open_session(struct mgr_app *app, const uint8_t device_key[PROTO_KEY_
 	return r;
 }
 
-static int finish(struct mgr_app *app, struct login *l, const struct mgr_login_finish *in, const char *address,
-		  struct mgr_signed_in *ret)
+static int finish(struct mgr_app *app, struct login *l, const struct mgr_login_finish *in, struct mgr_signed_in *ret)
 {
-	uint8_t session_key[OPAQUE_SESSION_KEY_LEN], address_key[MGR_HASH_LEN];
+	uint8_t session_key[OPAQUE_SESSION_KEY_LEN];
 	int r = opaque_server_login_finish(&l->opaque, in->ke3, sizeof in->ke3, session_key);
 	if (r == 0)
 		r = check_device(l, in, session_key);
@@ -256,10 +281,7 @@ static int finish(struct mgr_app *app, struct login *l, const struct mgr_login_f
 	r = mgr_store_account_by_id(app->store, l->user_id, &ret->account);
 	if (r < 0 || ret->account.disabled || !ret->account.has_record)
 		return MGR_ESIGNIN;
-	mgr_throttle_key(app, "address", address, address_key);
-	r = mgr_throttle_success(app, l->account_key, true);
-	if (r == 0)
-		r = mgr_throttle_success(app, address_key, false);
+	r = count_success(app, &l->keys);
 	return r < 0 ? r : open_session(app, in->device_key, ret);
 }
 
@@ -271,7 +293,7 @@ int mgr_login_finish(struct mgr_app *app, const char *address, const struct mgr_
 	struct mgr_signed_in out = {0};
 	int r = take_login(app, in->login_id, &l);
 	if (r == 0)
-		r = finish(app, &l, in, address, &out);
+		r = finish(app, &l, in, &out);
 	if (r == 0) {
 		cv_log(CV_LOG_INFO, "auth", "signed in", cv_log_str("address", address),
 		       cv_log_str("email", out.account.email));

@@ -92,3 +92,19 @@ int mgr_throttle_success(struct mgr_app *app, const uint8_t key[MGR_HASH_LEN], b
 	t.failures--;
 	return mgr_store_throttle_set(app->store, key, &t);
 }
+
+int mgr_throttle_known(struct mgr_app *app, const uint8_t key[MGR_HASH_LEN], bool *ret_known)
+{
+	struct mgr_throttle t = {0};
+	int r = mgr_store_throttle_get(app->store, key, &t);
+	if (r < 0 && r != CV_ENOTFOUND)
+		return r;
+	*ret_known = r == 0 && mgr_now(app) - t.last < MGR_KNOWN_S;
+	return 0;
+}
+
+int mgr_throttle_know(struct mgr_app *app, const uint8_t key[MGR_HASH_LEN])
+{
+	struct mgr_throttle t = {.last = mgr_now(app)};
+	return mgr_store_throttle_set(app->store, key, &t);
+}

@@ -193,7 +193,8 @@ static int join(struct mgr_app *app, const struct mgr_account *by, const uint8_t
 		r = MGR_EREMOVED;
 	if (r < 0)
 		goto out;
-	bool organiser = !memcmp(j->meeting.organiser_id, by->id, MGR_ID_LEN);
+	/* Who is no organiser any more moderates no longer either. */
+	bool organiser = !memcmp(j->meeting.organiser_id, by->id, MGR_ID_LEN) && mgr_may(by->role, MGR_ACT_ORGANISE);
 	uint8_t rights = PROTO_RIGHT_MICROPHONE | PROTO_RIGHT_CAMERA | PROTO_RIGHT_SHARE |
 			 (organiser ? PROTO_RIGHT_MODERATION : 0u);
 	uint8_t flags = organiser ? PROTO_FLAG_ORGANISER : 0u;
@@ -356,6 +357,8 @@ static int ban(struct mgr_app *app, const struct mgr_run *run, const uint8_t use
 	if (r < 0 || banned)
 		return r;
 	r = mgr_store_ban_add(app->store, run->id, user_id, mgr_now(app));
+	if (r == 0)
+		r = mgr_store_member_gone_user(app->store, run->id, user_id, mgr_now(app));
 	return r < 0 ? r : revoke(app, run->id, user_id);
 }
 

@@ -40,7 +40,7 @@ int mgr_calendar_build(const struct mgr_calendar *c, struct cv_buf *ret) CV_NODI
 /* ---- the queue's worker ---- */
 
 struct mgr_mailer;
-/* Starts the thread. CV_EIO (the store), CV_ENOMEM. `conf` and `keys` must outlive it. */
+/* Starts the thread. CV_EIO (the store), CV_ENOMEM. `conf` must outlive it; of `keys` it copies what it needs. */
 int mgr_mailer_start(const struct mgr_conf *conf, const struct mgr_keys *keys, const char *db_path,
 		     struct mgr_mailer **ret_mailer) CV_NODISCARD;
 /* There may be new mail. Any thread. */

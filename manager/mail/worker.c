@@ -18,7 +18,7 @@
 
 struct mgr_mailer {
 	const struct mgr_conf *conf;
-	const struct mgr_keys *keys;
+	struct mgr_keys keys; /* the queue key alone: the service thread may replace its own keys at any time */
 	struct mgr_store *store;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -107,7 +107,7 @@ static void *work(void *arg)
 {
 	struct mgr_mailer *m = arg;
 	while (!__atomic_load_n(&m->stop, __ATOMIC_RELAXED)) {
-		int r = send_one(m->store, m->conf, m->keys, cv_wall_ms() / 1000, &m->stop);
+		int r = send_one(m->store, m->conf, &m->keys, cv_wall_ms() / 1000, &m->stop);
 		if (r == 0)
 			continue;
 		if (r != CV_ENOTFOUND && r != CV_ECLOSED)
@@ -133,7 +133,7 @@ int mgr_mailer_start(const struct mgr_conf *conf, const struct mgr_keys *keys, c
 	if (!m)
 		return CV_ENOMEM;
 	m->conf = conf;
-	m->keys = keys;
+	memcpy(m->keys.queue_key, keys->queue_key, sizeof m->keys.queue_key);
 	int r = mgr_store_open(db_path, false, NULL, &m->store);
 	if (r < 0) {
 		cv_free(m);
@@ -170,5 +170,5 @@ void mgr_mailer_stop(struct mgr_mailer *m)
 	mgr_store_close(m->store);
 	pthread_cond_destroy(&m->wake);
 	pthread_mutex_destroy(&m->lock);
-	cv_free(m);
+	cv_free_wiped(m, sizeof *m);
 }

@@ -136,6 +136,13 @@ int mgr_store_member_gone(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN],
 			     ARGS(ARG_INT(now), ARG_ID(run_id), ARG_HASH(device_hash)));
 }
 
+int mgr_store_member_gone_user(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], const uint8_t user_id[MGR_ID_LEN],
+			       int64_t now)
+{
+	return mgr_db_run(s->db, "UPDATE run_member SET gone = $1 WHERE run_id = $2 AND user_id = $3",
+			  ARGS(ARG_INT(now), ARG_ID(run_id), ARG_ID(user_id)), NULL);
+}
+
 int mgr_store_member_present(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], int64_t since, int64_t *ret_count)
 {
 	return mgr_db_int(s->db,

@@ -127,7 +127,7 @@ int mgr_store_setting_set(struct mgr_store *s, const char *name, const char *val
 #define EVENT_LIFE      (7 * 86400)
 #define RUN_KEEP        (90 * 86400)
 #define MAIL_KEEP       (90 * 86400)
-#define THROTTLE_FORGET 86400
+#define THROTTLE_FORGET (30 * 86400)
 #define LINK_KEEP       (30 * 86400)
 
 int mgr_store_prune(struct mgr_store *s, int64_t now, int64_t throttle_max)

@@ -187,6 +187,9 @@ int mgr_store_member_reported(struct mgr_store *s, const uint8_t run_id[MGR_ID_L
 			      const uint8_t device_hash[MGR_HASH_LEN], int64_t now) CV_NODISCARD;
 int mgr_store_member_gone(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN],
 			  const uint8_t device_hash[MGR_HASH_LEN], int64_t now) CV_NODISCARD;
+/* All devices of a user. */
+int mgr_store_member_gone_user(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], const uint8_t user_id[MGR_ID_LEN],
+			       int64_t now) CV_NODISCARD;
 /* Devices that reported and have not left, and those let in since `since`. */
 int mgr_store_member_present(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], int64_t since,
 			     int64_t *ret_count) CV_NODISCARD;

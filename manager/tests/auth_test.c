@@ -158,6 +158,31 @@ static void guessing_is_throttled(void **state)
 	assert_memory_not_equal(a, c, sizeof a);
 }
 
+/* Strangers who guess do not lock the owner out. */
+static void known_addresses_count_apart(void **state)
+{
+	struct site *s = *state;
+	struct device dev;
+	char address[64];
+	int status = 0;
+	make_ada(s);
+	assert_int_equal(sign_in(s, "ada@example.org", PASSWORD, "203.0.113.1", &dev), 200);
+	for (int i = 0; i < 20 && status != 429; i++) {
+		snprintf(address, sizeof address, "198.51.100.%d", i);
+		status = sign_in(s, "ada@example.org", "wrong password", address, &dev);
+	}
+	assert_int_equal(status, 429);
+	assert_int_equal(sign_in(s, "ada@example.org", PASSWORD, "203.0.113.2", &dev), 429);
+	assert_int_equal(sign_in(s, "ada@example.org", PASSWORD, "203.0.113.1", &dev), 200);
+	/* The guessers stay throttled after that; and the known address is throttled by its own failures. */
+	assert_int_equal(sign_in(s, "ada@example.org", PASSWORD, "198.51.100.77", &dev), 429);
+	for (int i = 0; i < MGR_THROTTLE_FREE_ACCOUNT; i++)
+		assert_int_equal(sign_in(s, "ada@example.org", "wrong password", "203.0.113.1", &dev), 401);
+	assert_int_equal(sign_in(s, "ada@example.org", PASSWORD, "203.0.113.1", &dev), 429);
+	s->now += MGR_KNOWN_S + 1;
+	assert_int_equal(sign_in(s, "ada@example.org", PASSWORD, "203.0.113.1", &dev), 200);
+}
+
 static void addresses_are_throttled(void **state)
 {
 	struct site *s = *state;
@@ -429,6 +454,7 @@ int main(void)
 		T(failures_look_the_same),
 		T(a_login_finishes_once),
 		T(guessing_is_throttled),
+		T(known_addresses_count_apart),
 		T(addresses_are_throttled),
 		T(proofs_are_checked),
 		T(proofs_work_once),

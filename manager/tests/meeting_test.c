@@ -327,6 +327,14 @@ static void demotion_counts_at_once(void **state)
 	assert_int_equal(ask(s, &cast.admin, "PATCH", path, json_pack("{s:s}", "role", "user")), 200);
 	assert_int_equal(ask(s, &cast.org, "POST", "/api/v1/meetings", json_pack("{s:s}", "title", "T")), 403);
 	assert_int_equal(ask(s, &cast.org, "DELETE", path_of("meetings", cast.meeting, ""), NULL), 403);
+	/* A guest as before, without moderation. */
+	uint8_t object[4096];
+	struct proto_admission a;
+	assert_int_equal(join(s, &cast.org), 200);
+	size_t len = signed_of(s, "admission", object, sizeof object);
+	assert_int_equal(proto_admission_open(object, len, &cast.signers, &a), 0);
+	assert_int_equal(a.rights & PROTO_RIGHT_MODERATION, 0);
+	assert_int_equal(a.flags, 0);
 	assert_int_equal(ask(s, &cast.admin, "DELETE", path_of("meetings", cast.meeting, ""), NULL), 204);
 }
 
