@@ -105,7 +105,7 @@ static void fold(struct mgr_app *app, const char *text, char ret_email[MGR_EMAIL
 	if (mgr_email_normalise(app, text, ret_email) == 0)
 		return;
 	size_t n = 0;
-	for (; text[n] && n < MGR_EMAIL_MAX; n++)
+	for (; n < MGR_EMAIL_MAX && text[n]; n++)
 		ret_email[n] = (char)tolower((unsigned char)text[n]);
 	ret_email[n] = 0;
 }
