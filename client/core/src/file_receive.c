@@ -11,9 +11,10 @@
 
 #include "transfer.h"
 
-#define PROGRESS_US 200000
-#define PATH_ROOM   4096
-#define NAMES_MAX   1000 /* "name (999).ext" is the last that is tried */
+#define PROGRESS_US  200000
+#define PATH_ROOM    4096
+#define FLUSH_CHUNKS 32
+#define NAMES_MAX    1000 /* "name (999).ext" is the last that is tried */
 
 int client_receive_open(struct client_files *f, struct transfer *t, const char *dir)
 {
@@ -198,6 +199,10 @@ void client_receive_chunk(struct client_files *f, struct transfer *t, const stru
 		finish(f, t);
 		return;
 	}
+	/* Begins to write to the disk now, so that the sync at the end does not hold the loop up. */
+	if (t->at % FLUSH_CHUNKS == 0)
+		(void)!sync_file_range(t->fd, (off_t)(t->at - FLUSH_CHUNKS) * PROTO_FILE_CHUNK,
+				       (off_t)FLUSH_CHUNKS * PROTO_FILE_CHUNK, SYNC_FILE_RANGE_WRITE);
 	if (t->at % PROTO_FILE_CREDIT_STEP == 0)
 		send_credit(f, t);
 	if (f->now_us - t->told_us >= PROGRESS_US) {

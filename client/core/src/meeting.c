@@ -133,9 +133,9 @@ int client_meeting_new(const struct client_meeting_config *config, struct client
 	m->hooks = client_hooks_new();
 	r = m->shown_rights != NULL ? 0 : CV_ENOMEM;
 	if (r == 0)
-		r = client_worker_new(m->loop, 1, &m->http);
+		r = client_worker_new(m->loop, 1, false, &m->http);
 	if (r == 0)
-		r = client_worker_new(m->loop, 3, &m->cpu);
+		r = client_worker_new(m->loop, 3, true, &m->cpu);
 	if (r == 0)
 		r = cv_timer_init(&m->tick, m->loop, tick, m);
 	if (r == 0)

@@ -3,11 +3,14 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <base/alloc.h>
 #include <client/worker.h>
 
-#define THREADS_MAX 8
+#define THREADS_MAX     8
+#define BACKGROUND_NICE 10
 /* Argon2id and requests can wait for voice and pictures, which cannot. */
 #define NICENESS 15
 
@@ -19,6 +22,7 @@ struct client_worker {
 	size_t waiting;
 	struct client_job *finished, **finished_last; /* for the loop's thread */
 	bool posted;
+	bool background;
 	atomic_bool stop;
 	bool dead; /* freed, but a post is under way: it ends the object */
 	pthread_t threads[THREADS_MAX];
@@ -107,13 +111,14 @@ static void *thread_main(void *arg)
 	}
 }
 
-int client_worker_new(struct cv_loop *loop, unsigned threads, struct client_worker **ret)
+int client_worker_new(struct cv_loop *loop, unsigned threads, bool background, struct client_worker **ret)
 {
 	struct client_worker *w = cv_calloc(1, sizeof(*w));
 
 	if (w == NULL)
 		return CV_ENOMEM;
 	w->loop = loop;
+	w->background = background;
 	w->last = &w->first;
 	w->finished_last = &w->finished;
 	pthread_mutex_init(&w->lock, NULL);

@@ -7,6 +7,7 @@
 #define CLIENT_WORKER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include <base/loop.h>
 
@@ -22,8 +23,10 @@ struct client_job {
 
 struct client_worker;
 
-/* CV_ENOMEM, CV_EIO. */
-CV_PUBLIC int client_worker_new(struct cv_loop *loop, unsigned threads, struct client_worker **ret) CV_NODISCARD;
+/* `background`: the threads give way to everything else, so that Argon2id does not hold up pictures. CV_ENOMEM, CV_EIO.
+ */
+CV_PUBLIC int client_worker_new(struct cv_loop *loop, unsigned threads, bool background,
+				struct client_worker **ret) CV_NODISCARD;
 /* Queues a job. CV_ELIMIT; the job stays the caller's then. */
 CV_PUBLIC int client_worker_submit(struct client_worker *w, struct client_job *job) CV_NODISCARD;
 /* For net_http_call.cancel and long runs: true once the pool is being freed. */
