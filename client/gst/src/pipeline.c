@@ -142,13 +142,58 @@ static char *uri_of(const char *spec)
 	return gst_filename_to_uri(spec, NULL);
 }
 
+/*
+ * The first of the known elements that opens its device. No device monitor: stopping PipeWire's provider (1.22) frees
+ * memory twice. A machine's own default settles which microphone it is.
+ */
+static GstElement *find_device(const struct client_source *s)
+{
+	static const char *const cameras[] = {"v4l2src", "pipewiresrc", NULL};
+	static const char *const microphones[] = {"pulsesrc", "alsasrc", NULL};
+	for (const char *const *name = s->kind == CLIENT_SOURCE_PICTURE ? cameras : microphones; *name; name++) {
+		GstElement *e = gst_element_factory_make(*name, "device");
+		if (!e)
+			continue;
+		if (gst_element_set_state(e, GST_STATE_READY) != GST_STATE_CHANGE_FAILURE)
+			return e;
+		gst_element_set_state(e, GST_STATE_NULL);
+		gst_object_unref(e);
+	}
+	return NULL;
+}
+
+/* Never an automatic source: GStreamer's would show a test picture where there is no camera. */
+static int attach_device(struct client_source *s, char ret_text[CLIENT_TEXT_MAX])
+{
+	GstElement *device = find_device(s);
+	if (!device) {
+		client_text(ret_text, "device: no %s found",
+			    s->kind == CLIENT_SOURCE_PICTURE ? "camera" : "microphone");
+		return CV_EIO;
+	}
+	GstElement *entry = gst_bin_get_by_name(GST_BIN(s->pipeline), "entry");
+	gst_bin_add(GST_BIN(s->pipeline), device);
+	bool linked = gst_element_link(device, entry);
+	gst_object_unref(entry);
+	if (!linked) {
+		client_text(ret_text, "device: gives nothing that can be used");
+		return CV_EIO;
+	}
+	/* Times of capture on the clock that all of this machine's programs share. */
+	GstClock *clock = gst_system_clock_obtain();
+	g_object_set(clock, "clock-type", GST_CLOCK_TYPE_MONOTONIC, NULL);
+	gst_pipeline_use_clock(GST_PIPELINE(s->pipeline), clock);
+	gst_object_unref(clock);
+	s->linked = true;
+	return 0;
+}
+
 static int build(struct client_source *s, char ret_text[CLIENT_TEXT_MAX])
 {
 	GError *err = NULL;
-	const char *head = "uridecodebin name=decoder";
-	if (s->device)
-		head = s->kind == CLIENT_SOURCE_PICTURE ? "autovideosrc ! queue max-size-buffers=2 leaky=downstream !"
-							: "autoaudiosrc ! queue !";
+	/* A device's backlog is of no use: what cannot be taken in time is left out. */
+	const char *head = s->device ? "queue name=entry max-size-buffers=4 max-size-time=0 leaky=downstream !"
+				     : "uridecodebin name=decoder";
 	char *desc = g_strdup_printf("%s %s", head, tail_of(s));
 	s->pipeline = gst_parse_launch(desc, &err);
 	g_free(desc);
@@ -175,15 +220,8 @@ static int build(struct client_source *s, char ret_text[CLIENT_TEXT_MAX])
 		if (s->caps)
 			g_object_set(s->filter, "caps", s->caps, NULL);
 	}
-	if (s->device) {
-		/* Times of capture on the clock that all machines' programs share. */
-		GstClock *clock = gst_system_clock_obtain();
-		g_object_set(clock, "clock-type", GST_CLOCK_TYPE_MONOTONIC, NULL);
-		gst_pipeline_use_clock(GST_PIPELINE(s->pipeline), clock);
-		gst_object_unref(clock);
-		s->linked = true;
-		return 0;
-	}
+	if (s->device)
+		return attach_device(s, ret_text);
 	char *uri = uri_of(s->spec);
 	GstElement *decoder = gst_bin_get_by_name(GST_BIN(s->pipeline), "decoder");
 	g_object_set(decoder, "uri", uri, NULL);
