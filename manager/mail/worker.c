@@ -57,7 +57,7 @@ static int deliver(const struct mgr_conf *conf, const struct mgr_keys *keys, con
 static int send_one(struct mgr_store *store, const struct mgr_conf *conf, const struct mgr_keys *keys, int64_t now,
 		    const int *stop)
 {
-	struct mgr_mail mail;
+	struct mgr_mail mail = {0};
 	struct cv_buf sealed;
 	char why[MGR_MAIL_WHY] = "";
 	bool final = false;

@@ -171,7 +171,7 @@ static void mail_waits_and_backs_off(void **state)
 {
 	struct site *s = *state;
 	struct device admin;
-	struct mgr_mail mail;
+	struct mgr_mail mail = {0};
 	struct cv_buf sealed;
 	int64_t due = 0;
 	char *outbox = s->conf.outbox;
