@@ -300,12 +300,16 @@ static void test_stale_video_is_dropped_as_whole_units(void **state)
 		assert_int_equal(net_tunnel_send(f.client.t, &s), CV_EEXPIRED);
 		net_msg_unref(s.msg);
 	}
-	send_unit(&f.client, NET_CLASS_BASE, 33, 3000, 5, true);
-	fixture_until(fresh_unit_there);
+	/* On a busy machine one may get stale itself. */
+	for (uint64_t unit = 5; !fresh_unit_there(); unit++) {
+		assert_true(unit < 1000);
+		send_unit(&f.client, NET_CLASS_BASE, 33, 3000, unit, true);
+		run_ms(10);
+	}
 	assert_int_equal(count_kind(&f.peer, 30), 0);
 	assert_int_equal(count_kind(&f.peer, 31), 0);
 	assert_int_equal(count_kind(&f.peer, 20), 1); /* never dropped */
-	assert_int_equal(f.client.drops, 4);
+	assert_true(f.client.drops >= 4);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(f.client.dropped[i], i + 1);
 	assert_int_equal(f.client.dropped[3], 4);
@@ -442,7 +446,7 @@ static void test_handshake_timeout(void **state)
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	fixture_open(&(struct net_server_opts){.tunnel.handshake_timeout_us = 300000}, NULL);
+	fixture_open(&(struct net_server_opts){.tunnel.handshake_timeout_us = 1500000}, NULL);
 	/* TCP connects, and then nothing. */
 	a.sin_port = htons(net_server_port(f.server));
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);

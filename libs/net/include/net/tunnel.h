@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tunnel: binary messages over WebSocket (RFC 6455, subprotocol conclave.tunnel.1) over TLS over TCP, non-blocking,
- * on a cv_loop. Both sides look the same; the relay's side comes from net/server.h. Loop thread only.
+ * on a cv_loop. SIGPIPE must be ignored (cv_process_harden). Both sides look the same; the relay's side comes from
+ * net/server.h. Loop thread only.
  *
  * Life: connect (or a server's on_tunnel) gives the tunnel; on_open once it may carry messages; then messages; on_close
  * exactly once, as the last callback. The tunnel frees itself after on_close has returned. net_tunnel_abort frees it
@@ -9,8 +10,9 @@
  *
  * Order of service. Each message belongs to a class; within one class order is kept, and a lower class number goes
  * first whenever the connection takes more bytes. Writing is put off to the end of the loop's turn and gathers what is
- * queued into few TLS records; the kernel is given little in advance, so that a late audio message overtakes queued
- * video. A message is never interleaved with another: keep messages of the low classes at or below NET_FRAGMENT_SIZE.
+ * queued into few TLS records. On a congested path the classes below audio are given no more than it carries in its
+ * least round trip plus 60 ms, so that a late audio message overtakes queued video. A message is never interleaved with
+ * another: keep messages of the low classes at or below NET_FRAGMENT_SIZE.
  *
  * Video (base and upper) is dropped by whole units (one spatial/temporal layer of one frame; the sender's or relay's
  * choice, named by a 64-bit number that is unique per tunnel and class for as long as it is queued):
@@ -74,7 +76,8 @@ struct net_tunnel_cbs {
 	/*
 	 * The end. 0: closed by net_tunnel_close; CV_ECLOSED by the peer (see net_tunnel_close_code); CV_EPIN, CV_EAUTH
 	 * (the peer's certificate, or ours refused); CV_ETIMEOUT; CV_EIO unreachable or broken; CV_EFORMAT not the
-	 * protocol; CV_EDENIED the server refused the upgrade (net_tunnel_http_status); CV_ELIMIT; CV_ENOMEM.
+	 * protocol; CV_EUNSUPPORTED no common TLS version; CV_EDENIED the server refused the upgrade
+	 * (net_tunnel_http_status); CV_ELIMIT; CV_ENOMEM.
 	 */
 	void (*on_close)(void *arg, struct net_tunnel *t, int err);
 };
@@ -132,7 +135,8 @@ CV_PUBLIC size_t net_tunnel_purge(struct net_tunnel *t, enum net_class cls, bool
 /* Other limits for received messages from the next one on: a server allows a peer little until it knows who it is. */
 CV_PUBLIC void net_tunnel_set_limits(struct net_tunnel *t, size_t max_message, size_t max_handshake);
 
-/* Stops and resumes reading (back-pressure onto the peer by TCP). While paused the peer is not taken for dead. */
+/* Stops and resumes reading (back-pressure onto the peer by TCP); what was read already (some 16 KB) is still
+ * delivered. While paused the peer is not taken for dead. */
 CV_PUBLIC void net_tunnel_pause(struct net_tunnel *t, bool paused);
 
 /* Writes what is queued in control, then a close frame with `code` (RFC 6455 section 7.4; 1000 normal, 4000-4999 ours),
