@@ -33,7 +33,7 @@ static struct absent under(struct absent a, uint32_t node)
 	uint32_t first = node_first_leaf(node), lo = lower_bound(a, first),
 		 hi = lower_bound(a, first + node_leaf_count(node));
 
-	return (struct absent){a.v + lo, hi - lo};
+	return lo < hi ? (struct absent){a.v + lo, hi - lo} : (struct absent){0};
 }
 
 static bool contains(struct absent a, uint32_t leaf)
