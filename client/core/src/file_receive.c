@@ -154,7 +154,7 @@ static void finish(struct client_files *f, struct transfer *t)
 	}
 	send_credit(f, t);
 	client_transfer_event(f, t, CLIENT_FILE_DONE, t->leaf, NULL, path);
-	client_transfer_drop(f, t);
+	client_transfer_settle(f, t);
 }
 
 static int write_all(int fd, const uint8_t *data, size_t len)

@@ -80,6 +80,23 @@ void client_transfer_event(struct client_files *f, const struct transfer *t, enu
 	f->cb.event(f->cb.ctx, &e);
 }
 
+static bool is_settled(const struct client_files *f, const void *id)
+{
+	size_t n = f->n_settled < SETTLED_MAX ? f->n_settled : SETTLED_MAX;
+
+	for (size_t i = 0; i < n; i++) {
+		if (memcmp(f->settled[i], id, CLIENT_ID_LEN) == 0)
+			return true;
+	}
+	return false;
+}
+
+void client_transfer_settle(struct client_files *f, struct transfer *t)
+{
+	memcpy(f->settled[f->n_settled++ % SETTLED_MAX], t->id, CLIENT_ID_LEN);
+	client_transfer_drop(f, t);
+}
+
 void client_transfer_drop(struct client_files *f, struct transfer *t)
 {
 	for (struct transfer **p = &f->list; *p != NULL; p = &(*p)->next) {
@@ -281,7 +298,7 @@ int client_files_decline(struct client_files *f, const uint8_t id[CLIENT_ID_LEN]
 	msg.body_case = PB_APP(FILE_DECLINE);
 	msg.file_decline = &decline;
 	r = f->cb.app(f->cb.ctx, &msg);
-	client_transfer_drop(f, t);
+	client_transfer_settle(f, t);
 	return r;
 }
 
@@ -300,7 +317,7 @@ int client_files_cancel(struct client_files *f, const uint8_t id[CLIENT_ID_LEN],
 	msg.file_cancel = &cancel;
 	r = f->cb.app(f->cb.ctx, &msg);
 	client_transfer_event(f, t, CLIENT_FILE_CANCELLED, t->leaf, reason, NULL);
-	client_transfer_drop(f, t);
+	client_transfer_settle(f, t);
 	return r;
 }
 
@@ -309,7 +326,7 @@ static void on_offer(struct client_files *f, uint32_t sender, const PB(FileOffer
 	struct transfer *t;
 
 	if (!files_allowed(f, sender) || offer->chunk_size != PROTO_FILE_CHUNK ||
-	    client_transfer_find(f, offer->transfer_id.data) != NULL ||
+	    client_transfer_find(f, offer->transfer_id.data) != NULL || is_settled(f, offer->transfer_id.data) ||
 	    transfer_new(f, offer->transfer_id.data, offer->name, offer->size, offer->sha256.data, &t) != 0)
 		return;
 	t->leaf = sender;
@@ -406,9 +423,27 @@ void client_files_pump(struct client_files *f, int64_t now_us)
 	}
 }
 
+void client_files_joined(struct client_files *f)
+{
+	f->newcomers = true;
+}
+
+/* Everybody who knows the offer passes over its repetition. */
+static void offer_again(struct client_files *f)
+{
+	f->newcomers = false;
+	for (struct transfer *t = f->list; t != NULL; t = t->next) {
+		/* Not sent: the tunnel is gone or full. The next tick tries again. */
+		if (t->mine && files_allowed(f, t->leaf) && send_offer(f, t) != 0)
+			f->newcomers = true;
+	}
+}
+
 void client_files_tick(struct client_files *f, int64_t now_us)
 {
 	f->now_us = now_us;
+	if (f->newcomers)
+		offer_again(f);
 	for (struct transfer *t = f->list; t != NULL; t = t->next) {
 		if (t->mine && now_us - t->moved_us >= CLIENT_FILE_STALL_US)
 			client_send_stalled(f, t);
@@ -452,33 +487,4 @@ bool client_files_busy(const struct client_files *f)
 		}
 	}
 	return false;
-}
-
-void client_file_name(const char *name, char ret[CLIENT_FILE_NAME_MAX + 1])
-{
-	size_t len = strlen(name), out = 0, at = 0;
-
-	while (at < len && out < CLIENT_FILE_NAME_MAX) {
-		size_t step = 1;
-
-		while (at + step < len && ((unsigned char)name[at + step] & 0xc0) == 0x80)
-			step++;
-		if (out + step > CLIENT_FILE_NAME_MAX)
-			break;
-		if (!cv_text_printable(name + at, step) || (step == 1 && strchr("/\\:*?\"<>|", name[at]) != NULL)) {
-			ret[out++] = '_';
-		} else {
-			memcpy(ret + out, name + at, step);
-			out += step;
-		}
-		at += step;
-	}
-	/* No hidden files, no names that a shell or a desktop trims. */
-	while (out > 0 && (ret[out - 1] == '.' || ret[out - 1] == ' '))
-		out--;
-	ret[out] = '\0';
-	if (out > 0 && (ret[0] == '.' || ret[0] == ' ' || ret[0] == '-' || ret[0] == '~'))
-		ret[0] = '_';
-	if (out == 0)
-		snprintf(ret, CLIENT_FILE_NAME_MAX + 1, "file");
 }

@@ -2,8 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <base/text.h>
+#include <client/files.h>
 
 #include "files_io.h"
 
@@ -69,4 +73,33 @@ out:
 	if (r != 0)
 		unlink(temp);
 	return r;
+}
+
+void client_file_name(const char *name, char ret[CLIENT_FILE_NAME_MAX + 1])
+{
+	size_t len = strlen(name), out = 0, at = 0;
+
+	while (at < len && out < CLIENT_FILE_NAME_MAX) {
+		size_t step = 1;
+
+		while (at + step < len && ((unsigned char)name[at + step] & 0xc0) == 0x80)
+			step++;
+		if (out + step > CLIENT_FILE_NAME_MAX)
+			break;
+		if (!cv_text_printable(name + at, step) || (step == 1 && strchr("/\\:*?\"<>|", name[at]) != NULL)) {
+			ret[out++] = '_';
+		} else {
+			memcpy(ret + out, name + at, step);
+			out += step;
+		}
+		at += step;
+	}
+	/* No hidden files, no names that a shell or a desktop trims. */
+	while (out > 0 && (ret[out - 1] == '.' || ret[out - 1] == ' '))
+		out--;
+	ret[out] = '\0';
+	if (out > 0 && (ret[0] == '.' || ret[0] == ' ' || ret[0] == '-' || ret[0] == '~'))
+		ret[0] = '_';
+	if (out == 0)
+		snprintf(ret, CLIENT_FILE_NAME_MAX + 1, "file");
 }

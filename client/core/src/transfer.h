@@ -10,6 +10,7 @@
 #include <client/files.h>
 
 #define FILE_KEY_LEN 32
+#define SETTLED_MAX  CLIENT_TRANSFERS_MAX
 
 struct acceptor {
 	uint32_t leaf;
@@ -54,6 +55,11 @@ struct client_files {
 	struct transfer *list;
 	size_t count;
 	int64_t now_us;
+	bool newcomers; /* who came since the last tick has not seen what is offered */
+
+	/* What was received, declined or cancelled here, the oldest first to go: offers are repeated for newcomers. */
+	uint8_t settled[SETTLED_MAX][CLIENT_ID_LEN];
+	size_t n_settled;
 };
 
 /* files.c */
@@ -61,6 +67,8 @@ struct transfer *client_transfer_find(struct client_files *f, const void *id);
 void client_transfer_event(struct client_files *f, const struct transfer *t, enum client_file_state state,
 			   uint32_t leaf, const char *text, const char *path);
 void client_transfer_drop(struct client_files *f, struct transfer *t);
+/* As client_transfer_drop; the offer, repeated for newcomers, is not shown again. */
+void client_transfer_settle(struct client_files *f, struct transfer *t);
 /* As client_transfer_drop after telling why. */
 void client_transfer_fail(struct client_files *f, struct transfer *t, const char *text);
 /* info = label || run || transfer || leaf || generation */

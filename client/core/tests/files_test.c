@@ -360,6 +360,46 @@ static void test_cancel_decline(void **state)
 	assert_int_equal(parts(), 0);
 }
 
+/* Offers are repeated for who comes later; nobody else is asked twice. */
+static void test_newcomer(void **state)
+{
+	struct client_files_callbacks cb = {on_app, on_control, on_chunk, on_event, &sites[2]};
+	uint32_t dealt = 0;
+	char path[256];
+
+	make_file("a.bin", 50000, path);
+	/* cem is not there yet. */
+	client_files_free(sites[2].files);
+	sites[2].files = NULL;
+	offer(path);
+	assert_int_equal(client_files_accept(sites[1].files, sites[1].id, dir), 0);
+	run();
+	assert_int_equal(sites[1].done, 1);
+	client_files_tick(sites[0].files, 1000000);
+	assert_int_equal(head, tail); /* nobody came: nothing is repeated */
+	assert_int_equal(client_files_new(sites[2].person->group, cv_rng_system(), c.run_id, &cb, &sites[2].files), 0);
+	for (int64_t second = 2; second < 5; second++) {
+		client_files_joined(sites[0].files);
+		client_files_tick(sites[0].files, second * 1000000);
+		dealt += (uint32_t)(tail - head);
+		run();
+		assert_int_equal(sites[1].offered, 1);
+		assert_int_equal(sites[2].offered, 1);
+		if (second == 3)
+			assert_int_equal(client_files_decline(sites[2].files, sites[2].id), 0);
+		run();
+	}
+	assert_int_equal(dealt, 6);
+	/* A declined one can still be offered as a new transfer. */
+	sites[1].offered = 0;
+	offer(path);
+	assert_int_equal(sites[2].offered, 2);
+	assert_int_equal(client_files_accept(sites[2].files, sites[2].id, dir), 0);
+	run();
+	assert_int_equal(sites[2].done, 1);
+	same_file(path, sites[2].path);
+}
+
 static void test_rights(void **state)
 {
 	struct client_files_callbacks cb = {on_app, on_control, on_chunk, on_event, &sites[2]};
@@ -413,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_wrong_hash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_acceptor_leaves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancel_decline, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_newcomer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rights, setup, teardown),
 		cmocka_unit_test(test_names),
 	};

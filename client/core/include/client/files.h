@@ -80,10 +80,12 @@ CV_PUBLIC void client_files_stop(struct client_files *f, const PB(FileStop) * ms
 CV_PUBLIC void client_files_chunk(struct client_files *f, const void *msg, size_t len);
 /* Sends chunks while window and queue allow. `now_us`: any steady clock. */
 CV_PUBLIC void client_files_pump(struct client_files *f, int64_t now_us);
-/* Once a second: goes back to the slowest acceptor when nothing moves. */
+/* Once a second: goes back to the slowest acceptor when nothing moves, offers again what newcomers have not seen. */
 CV_PUBLIC void client_files_tick(struct client_files *f, int64_t now_us);
 /* A member left: its transfers end, keys of transfers it took part in are renewed. */
 CV_PUBLIC void client_files_left(struct client_files *f, uint32_t leaf);
+/* Somebody joined: the next tick repeats our offers. Who knows a transfer, or is done with it, ignores that. */
+CV_PUBLIC void client_files_joined(struct client_files *f);
 /* The tunnel is back: tells the relay again what is open. */
 CV_PUBLIC void client_files_resumed(struct client_files *f);
 /* True while an offer of ours is being sent or an accepted file is under way. */
