@@ -21,6 +21,7 @@ int client_clock_set(struct client_clock *c, int64_t manager_time, struct client
 	if (offset <= CLIENT_CLOCK_GRAIN && offset >= -CLIENT_CLOCK_GRAIN)
 		offset = 0;
 	atomic_store(&c->offset, offset);
+	atomic_store(&c->known, true);
 	return 0;
 }
 

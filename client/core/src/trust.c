@@ -19,9 +19,11 @@ static int pins_of(const struct proto_server *s, struct net_pins *ret)
 }
 
 /* Decodes and verifies; `least` is the lowest version that may come. */
-static int open_manifest(struct cv_span root, struct cv_span signed_manifest, const uint8_t *fingerprint, uint64_t now,
-			 uint64_t least, struct client_trust *ret, struct client_error *err)
+static int open_manifest(struct cv_span root, struct cv_span signed_manifest, const uint8_t *fingerprint,
+			 const struct client_clock *clock, uint64_t least, struct client_trust *ret,
+			 struct client_error *err)
 {
+	uint64_t now = client_clock_now(clock);
 	struct client_trust t;
 	int r;
 
@@ -35,11 +37,15 @@ static int open_manifest(struct cv_span root, struct cv_span signed_manifest, co
 	if (r != 0)
 		return client_fail(err, r, CLIENT_SECURITY,
 				   "the manifest is not signed by the organisation's root (%s)", cv_strerror(r));
+	/* A clock that is behind shows with the manager's first answer, and is then told as what it is. */
+	if (!atomic_load(&clock->known) && now < t.manifest.issued)
+		now = t.manifest.issued;
 	r = proto_manifest_check(&t.manifest, now, least);
 	if (r == CV_EREPLAY)
 		client_fail(err, r, CLIENT_SECURITY, "the manifest is older than one seen before");
 	else if (r != 0)
-		client_fail(err, r, CLIENT_SECURITY, "the organisation's manifest has expired");
+		client_fail(err, r, CLIENT_SECURITY,
+			    "the organisation's manifest has expired (is this computer's clock right?)");
 	if (r == 0) {
 		r = proto_trust_new(root, &t.manifest, now, &t.chain);
 		if (r != 0)
@@ -61,7 +67,7 @@ int client_trust_load(const struct client_profile *p, const struct client_clock 
 		return client_fail(err, CV_ENOTFOUND, CLIENT_USAGE,
 				   "this profile knows no organisation yet: validate an account or sign in first");
 	return open_manifest((struct cv_span){p->root_der, p->root_len}, (struct cv_span){p->manifest, p->manifest_len},
-			     NULL, client_clock_now(clock), p->manifest_version, ret, err);
+			     NULL, clock, p->manifest_version, ret, err);
 }
 
 void client_trust_done(struct client_trust *t)
@@ -88,8 +94,7 @@ int client_trust_take(struct client_profile *p, const struct client_clock *clock
 	if (strlen(manager_url) > CLIENT_URL_MAX)
 		return client_fail(err, CV_ELIMIT, CLIENT_USAGE, "the manager's address is too long");
 	memset(&t, 0, sizeof(t));
-	r = open_manifest(root, manifest, fingerprint, client_clock_now(clock), same_root ? p->manifest_version : 0, &t,
-			  err);
+	r = open_manifest(root, manifest, fingerprint, clock, same_root ? p->manifest_version : 0, &t, err);
 	if (r != 0)
 		return r;
 	r = client_trust_manager_pins(&t, &pins);

@@ -7,6 +7,7 @@
 #define CLIENT_CLOCK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <client/error.h>
@@ -17,6 +18,7 @@
 
 struct client_clock {
 	_Atomic int64_t offset; /* seconds to add to this machine's clock */
+	_Atomic bool known;     /* the manager has told its time */
 };
 
 /*
