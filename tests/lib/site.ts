@@ -69,6 +69,10 @@ export class Person {
   }
 }
 
+function withClock(clock: string, program: string, args: string[]): Proc {
+  return clock === '' ? new Proc(program, args) : new Proc('faketime', ['-f', clock, program, ...args]);
+}
+
 export class Site {
   readonly processes: Proc[] = [];
   url = '';
@@ -96,13 +100,9 @@ export class Site {
 
   /** Manager and relay set up and running, the administrator validated and signed in. */
   static async create(name: string, organisation = 'Example Hospital'): Promise<Site> {
-    const site = new Site(mkdtempSync(join(tmpdir(), `conclave-${name}-`)));
+    const site = await Site.servers(name, organisation);
     try {
-      await site.init(organisation);
-      await site.startManager();
-      await site.enrolRelay();
-      await site.startRelay();
-      await site.admin.validate(await site.adminLink, 'Ada', 'Admin');
+      await site.admin.validate(site.adminLink, 'Ada', 'Admin');
       await site.admin.login();
       return site;
     } catch (err) {
@@ -111,7 +111,22 @@ export class Site {
     }
   }
 
-  private adminLink!: Promise<string>;
+  /** Manager and relay set up and running; nobody has an account yet. */
+  static async servers(name: string, organisation = 'Example Hospital'): Promise<Site> {
+    const site = new Site(mkdtempSync(join(tmpdir(), `conclave-${name}-`)));
+    try {
+      await site.init(organisation);
+      await site.startManager();
+      await site.enrolRelay();
+      await site.startRelay();
+      return site;
+    } catch (err) {
+      await site.stop();
+      throw err;
+    }
+  }
+
+  adminLink = '';
 
   private async init(organisation: string): Promise<void> {
     this.ports = await freePorts(3);
@@ -130,30 +145,49 @@ export class Site {
     ]);
     const printed = init.stdout.match(/https:\/\/\S+\/validate#t=\S+/)?.[0];
     if (!printed) throw new Error(`init printed no validation link\n${init.stdout}`);
-    this.adminLink = Promise.resolve(printed);
+    this.adminLink = printed;
     this.organisation = printed.match(/org=([0-9a-f]{64})/)![1]!;
     this.admin = this.person(ADMIN);
   }
 
-  async startManager(): Promise<void> {
-    this.manager = new Proc(programs.manager(), ['run', '--data', this.data]);
+  /** `clock`: an offset as faketime takes it, such as '+8d'. */
+  async startManager(clock = ''): Promise<void> {
+    this.manager = withClock(clock, programs.manager(), ['run', '--data', this.data]);
     this.processes.push(this.manager);
     await this.manager.said(/serving/);
   }
 
-  private async enrolRelay(): Promise<void> {
-    const token = await run(programs.manager(), ['relay-token', '--url', this.relayUrl, '--data', this.data]);
+  /** A further relay, enrolled and running. */
+  async secondRelay(): Promise<{ url: string; relay: Proc }> {
+    const [port] = await freePorts(1);
+    const url = `https://localhost:${port}`;
+    const data = join(this.dir, 'relay2');
+    const config = join(data, 'relay.conf');
+    await this.enrolRelay(url, port!, data, config);
+    const relay = new Proc(programs.relay(), ['run', '--config', config]);
+    this.processes.push(relay);
+    await relay.said(/listening/);
+    return { url, relay };
+  }
+
+  private async enrolRelay(
+    url = this.relayUrl,
+    port = this.ports[1]!,
+    data = this.relayData,
+    config = this.relayConf,
+  ): Promise<void> {
+    const token = await run(programs.manager(), ['relay-token', '--url', url, '--data', this.data]);
     const line = token.stdout.split('\n').find((l) => l.includes('conclave-relay enrol'));
     if (!line) throw new Error(`relay-token printed no command\n${token.stdout}`);
     // The printed line as an operator would paste it; where the relay listens and keeps its things is added.
-    const place = `--listen 127.0.0.1:${this.ports[1]} --data '${this.relayData}' --config '${this.relayConf}'`;
+    const place = `--listen 127.0.0.1:${port} --data '${data}' --config '${config}'`;
     await run('/bin/sh', ['-c', `${line.trim()} ${place}`], {
       env: { PATH: `${dirname(programs.relay())}:${process.env['PATH']}` },
     });
   }
 
-  async startRelay(): Promise<void> {
-    this.relay = new Proc(programs.relay(), ['run', '--config', this.relayConf]);
+  async startRelay(clock = ''): Promise<void> {
+    this.relay = withClock(clock, programs.relay(), ['run', '--config', this.relayConf]);
     this.processes.push(this.relay);
     await this.relay.said(/listening/);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 declare module '*.json.esm.js' {
-	const data: never;
-	export default data;
+  const data: never;
+  export default data;
 }

@@ -12,25 +12,25 @@ let common: Set<string> | null = null;
 
 /** `list`: one password per line, the commonest first. Without it nothing is ever rated as good. */
 export function loadCommon(list: string): void {
-	const words = list.split('\n').filter((word) => word !== '');
-	common = new Set(words);
-	zxcvbnOptions.setOptions({
-		graphs: adjacencyGraphs,
-		dictionary: {
-			common: words,
-			english: englishWords,
-			firstnames: firstNames,
-			french: frenchWords,
-		},
-	});
+  const words = list.split('\n').filter((word) => word !== '');
+  common = new Set(words);
+  zxcvbnOptions.setOptions({
+    graphs: adjacencyGraphs,
+    dictionary: {
+      common: words,
+      english: englishWords,
+      firstnames: firstNames,
+      french: frenchWords,
+    },
+  });
 }
 
 export function rate(password: string, person: Person): Rating {
-	if (common === null) throw new Error('the list of common passwords is not loaded');
-	const text = normalise(password);
-	const fault = checkPlain(text, person);
-	if (fault !== null) return { fault, guessesLog10: 0 };
-	if (common.has(text.toLowerCase())) return { fault: 'common', guessesLog10: 0 };
-	const { guessesLog10 } = zxcvbn(text, personalWords(person));
-	return { fault: guessesLog10 < MIN_GUESSES_LOG10 ? 'weak' : null, guessesLog10 };
+  if (common === null) throw new Error('the list of common passwords is not loaded');
+  const text = normalise(password);
+  const fault = checkPlain(text, person);
+  if (fault !== null) return { fault, guessesLog10: 0 };
+  if (common.has(text.toLowerCase())) return { fault: 'common', guessesLog10: 0 };
+  const { guessesLog10 } = zxcvbn(text, personalWords(person));
+  return { fault: guessesLog10 < MIN_GUESSES_LOG10 ? 'weak' : null, guessesLog10 };
 }
