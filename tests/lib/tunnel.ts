@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A second client of the relay's tunnel, from docs/protocol.md section 4 and proto/tunnel.proto; without MLS.
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, createFileRegistry, fromBinary, toBinary, type DescMessage } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
@@ -9,7 +11,11 @@ import { source } from './build';
 import { WebSocketClient } from './websocket';
 
 function schema(name: string): DescMessage {
-  const set = execFileSync('protoc', ['--descriptor_set_out=/dev/stdout', `--proto_path=${join(source, 'proto')}`, 'tunnel.proto']);
+  const dir = mkdtempSync(join(tmpdir(), 'conclave-proto-'));
+  const file = join(dir, 'tunnel.set');
+  execFileSync('protoc-c', [`--descriptor_set_out=${file}`, `--proto_path=${join(source, 'proto')}`, 'tunnel.proto']);
+  const set = readFileSync(file);
+  rmSync(dir, { recursive: true });
   const found = createFileRegistry(fromBinary(FileDescriptorSetSchema, set)).getMessage(`conclave.tunnel.v1.${name}`);
   if (!found) throw new Error(`tunnel.proto has no ${name}`);
   return found;
