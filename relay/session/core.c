@@ -228,7 +228,7 @@ void conn_refuse(struct relay_conn *c, int reason, const char *detail)
 	       cv_log_str("reason", reason_name(reason)), cv_log_str("detail", text));
 	/* when even this cannot be queued the connection closes without it */
 	(void)!conn_send_control(c, &m);
-	conn_end(c, REFUSE_CLOSE_CODE);
+	conn_end(c, reason == PB_REFUSED(MALFORMED) ? PROTOCOL_CLOSE_CODE : REFUSE_CLOSE_CODE);
 }
 
 void conn_violation(struct relay_conn *c, const char *detail)

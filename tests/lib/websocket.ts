@@ -31,6 +31,7 @@ export class WebSocketClient {
         socket.off('data', onHead);
         const status = head.subarray(0, end).toString('latin1').split('\r\n')[0] ?? '';
         if (!status.includes(' 101 ')) {
+          socket.destroy();
           reject(new Error(status));
           return;
         }
