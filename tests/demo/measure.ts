@@ -32,19 +32,17 @@ export interface Pair {
   sheet: string;
 }
 
-async function compare(sender: Member, base: string, sheet?: string): Promise<Line> {
-  const args = ['--camera', sender.source.camera, '--voice', sender.source.voice, '--loop'];
-  for (const log of ['sent-camera.jsonl', 'sent-voice.jsonl']) args.push('--sent', join(sender.record, log));
-  if (sheet) args.push('--sheet', sheet, '--pairs', '2');
-  const { stdout } = await exec(programs.compare(), [...args, base], { maxBuffer: 1 << 24 });
-  return (JSON.parse(stdout) as { recordings: Line[] }).recordings[0]!;
+const logs = (sender: Member) => ['sent-camera.jsonl', 'sent-voice.jsonl'].flatMap((log) => ['--sent', join(sender.record, log)]);
+
+async function compare(args: string[]): Promise<Line[]> {
+  const { stdout } = await exec(programs.compare(), args, { maxBuffer: 1 << 24 });
+  return (JSON.parse(stdout) as { recordings: Line[] }).recordings;
 }
 
-/** The voice of a recording against a voice that it should not hold. */
-async function crossed(other: Member, sender: Member, base: string): Promise<number> {
-  const args = ['--voice', other.source.voice, '--loop', '--sent', join(sender.record, 'sent-voice.jsonl'), base];
-  const { stdout } = await exec(programs.compare(), args, { maxBuffer: 1 << 24 });
-  return Math.abs((JSON.parse(stdout) as { recordings: Line[] }).recordings[0]!['voice']['correlation'] as number);
+/** The voices of recordings against a voice that they should not hold. */
+async function crossed(other: Member, sender: Member, bases: string[]): Promise<number[]> {
+  const found = await compare(['--voice', other.source.voice, '--loop', ...logs(sender), ...bases]);
+  return found.map((r) => Math.abs(r['voice']['correlation'] as number));
 }
 
 function bitrate(sender: Member): number {
@@ -58,50 +56,62 @@ function bitrate(sender: Member): number {
   return first && last && rates.length > 1 ? ((last.bytes - first.bytes) * 8) / 1000 / (rates.length - 1) : 0;
 }
 
+/** All that others recorded of one sender: the source is decoded once. */
+async function measureSender(sender: Member, members: Member[]): Promise<Pair[]> {
+  const receivers = members.filter((m) => m !== sender && existsSync(join(m.record, `${sender.email}.webm`)));
+  if (!receivers.length) return [];
+  const bases = receivers.map((m) => join(m.record, sender.email));
+  const sheet = join(sender.record, 'seen.png');
+  const own = ['--camera', sender.source.camera, '--voice', sender.source.voice, '--loop', '--sheet', sheet, '--pairs', '2'];
+  const [found, ...wrong] = await Promise.all([
+    compare([...own, ...logs(sender), ...bases]),
+    ...members.filter((m) => m !== sender).map((other) => crossed(other, sender, bases)),
+  ]);
+  return receivers.map((receiver, i) => {
+    const { picture, voice } = found[i]! as { picture: Line; voice: Line };
+    return {
+      receiver: receiver.name,
+      sender: sender.name,
+      frames_sent: picture['sent'],
+      frames_received: picture['received'],
+      frames_decoded: picture['decoded'],
+      frames_full_size: picture['full'],
+      psnr_y_mean: picture['psnr_y_mean'],
+      psnr_y_min: picture['psnr_y_min'],
+      size: `${picture['width']}x${picture['height']}`,
+      kbit_per_s: Math.round(bitrate(sender)),
+      voice_sent: voice['sent'],
+      voice_received: voice['received'],
+      voice_correlation: voice['correlation'],
+      voice_correlation_crossed: Math.max(...wrong.map((w) => w[i]!)),
+      delay_p50_ms: picture['delay_p50_ms'],
+      delay_p99_ms: picture['delay_p99_ms'],
+      gap_max_ms: picture['gap_max_ms'],
+      sheet,
+    };
+  });
+}
+
 export async function measure(members: Member[]): Promise<Pair[]> {
-  const pairs: Pair[] = [];
-  for (const receiver of members)
-    for (const sender of members) {
-      const base = join(receiver.record, sender.email);
-      if (receiver === sender || !existsSync(`${base}.webm`)) continue;
-      const sheet = `${base}.png`;
-      const r = await compare(sender, base, sheet);
-      const others = members.filter((m) => m !== sender);
-      const wrong = await Promise.all(others.map((o) => crossed(o, sender, base)));
-      pairs.push({
-        receiver: receiver.name,
-        sender: sender.name,
-        frames_sent: r['picture']['sent'],
-        frames_received: r['picture']['received'],
-        frames_decoded: r['picture']['decoded'],
-        frames_full_size: r['picture']['full'],
-        psnr_y_mean: r['picture']['psnr_y_mean'],
-        psnr_y_min: r['picture']['psnr_y_min'],
-        size: `${r['picture']['width']}x${r['picture']['height']}`,
-        kbit_per_s: Math.round(bitrate(sender)),
-        voice_sent: r['voice']['sent'],
-        voice_received: r['voice']['received'],
-        voice_correlation: r['voice']['correlation'],
-        voice_correlation_crossed: Math.max(...wrong),
-        delay_p50_ms: r['picture']['delay_p50_ms'],
-        delay_p99_ms: r['picture']['delay_p99_ms'],
-        gap_max_ms: r['picture']['gap_max_ms'],
-        sheet,
-      });
-    }
+  const pairs = (await Promise.all(members.map((sender) => measureSender(sender, members)))).flat();
   if (!pairs.length) throw new Error('nothing was recorded');
   return pairs;
 }
 
-/** One row per receiver and sender: sent, received, sent, received, with their names above. */
+/** A block per sender, in it a row per receiver: sent, received, sent, received. */
 export async function contactSheet(pairs: Pair[], path: string): Promise<void> {
-  const inputs = pairs.flatMap((p) => ['-i', p.sheet]);
-  const label = (p: Pair) => `${p.receiver} sees ${p.sender}   (sent | received | sent | received)   ${p.psnr_y_mean.toFixed(1)} dB`;
-  const rows = pairs.map(
-    (p, i) =>
+  const sheets = [...new Set(pairs.map((p) => p.sheet))];
+  const label = (sheet: string) => {
+    const rows = pairs.filter((p) => p.sheet === sheet);
+    const seen = rows.map((p) => `${p.receiver} ${p.psnr_y_mean.toFixed(1)} dB`).join(', then ');
+    return `${rows[0]!.sender}   (sent | received | sent | received)   as seen by ${seen}`.replace(/[:'\\%]/g, ' ');
+  };
+  const blocks = sheets.map(
+    (sheet, i) =>
       `[${i}]scale=1280:-2,pad=iw:ih+36:0:36:color=white,` +
-      `drawtext=text='${label(p).replace(/[:'\\%]/g, ' ')}':x=12:y=9:fontsize=18:fontcolor=black[r${i}]`,
+      `drawtext=text='${label(sheet)}':x=12:y=9:fontsize=18:fontcolor=black[r${i}]`,
   );
-  const stack = pairs.length > 1 ? `${pairs.map((_, i) => `[r${i}]`).join('')}vstack=inputs=${pairs.length}[out]` : '[r0]copy[out]';
-  await exec('ffmpeg', ['-nostdin', '-v', 'error', '-y', ...inputs, '-filter_complex', [...rows, stack].join(';'), '-map', '[out]', '-frames:v', '1', path]);
+  const stack = sheets.length > 1 ? `${sheets.map((_, i) => `[r${i}]`).join('')}vstack=inputs=${sheets.length}[out]` : '[r0]copy[out]';
+  const inputs = sheets.flatMap((sheet) => ['-i', sheet]);
+  await exec('ffmpeg', ['-nostdin', '-v', 'error', '-y', ...inputs, '-filter_complex', [...blocks, stack].join(';'), '-map', '[out]', '-frames:v', '1', path]);
 }
