@@ -20,7 +20,7 @@ int mls_keep_proposal(struct mls_group *g, struct cv_span ref, const struct send
 
 	if (mls_find_kept(g, ref))
 		return CV_EEXIST;
-	if (g->n_kept == MLS_PROPOSALS_MAX)
+	if (g->n_kept == MLS_KEPT_MAX || raw.len > MLS_KEPT_BYTES_MAX - g->kept_bytes)
 		return CV_ELIMIT;
 	if (g->n_kept == g->cap_kept) {
 		size_t cap = g->cap_kept ? 2 * g->cap_kept : 4;
@@ -42,11 +42,13 @@ int mls_keep_proposal(struct mls_group *g, struct cv_span ref, const struct send
 		cv_reader_init(&r, k->raw.data, k->raw.len);
 		err = mls_get_proposal(&r, &k->p);
 	}
-	if (err)
+	if (err) {
 		kept_free(k);
-	else
-		g->kept[g->n_kept++] = k;
-	return err;
+		return err;
+	}
+	g->kept[g->n_kept++] = k;
+	g->kept_bytes += raw.len;
+	return 0;
 }
 
 const struct kept_proposal *mls_find_kept(const struct mls_group *g, struct cv_span ref)
@@ -84,7 +86,7 @@ void mls_forget_kept(struct mls_group *g)
 		kept_free(g->kept[i]);
 	cv_free(g->kept);
 	g->kept = NULL;
-	g->n_kept = g->cap_kept = 0;
+	g->n_kept = g->cap_kept = g->kept_bytes = 0;
 	cv_free_wiped(g->updates, g->n_updates * sizeof(*g->updates));
 	g->updates = NULL;
 	g->n_updates = 0;

@@ -11,7 +11,8 @@ int mls_psk_find(const struct mls_group_options *opt, const struct mls_group *g,
 	int err;
 
 	if (g && g->cur && id->usage == MLS_PSK_APPLICATION && mls_span_equal(id->group_id, g->cur->gc.group_id)) {
-		if (id->epoch == g->cur->gc.epoch) {
+		/* Whoever is only about to join knows the epoch but not its secret. */
+		if (id->epoch == g->cur->gc.epoch && g->cur->secrets.resumption.len) {
 			*ret = mls_secret_span(&g->cur->secrets.resumption);
 			return 0;
 		}

@@ -54,7 +54,7 @@ struct mls_group {
 	struct resumption resumption[RESUMPTION_EPOCHS_MAX];
 	size_t n_resumption;
 	struct kept_proposal **kept;
-	size_t n_kept, cap_kept;
+	size_t n_kept, cap_kept, kept_bytes;
 	struct own_update *updates;
 	size_t n_updates;
 	bool removed;
@@ -141,6 +141,8 @@ int mls_key_package_check(struct mls_crypto *c, const struct key_package *kp) CV
  * supports the credential types in use. RFC 9420 sections 7.3 and 12.2. CV_EEXIST, CV_EINVAL.
  */
 int mls_tree_check_members(const struct tree *t, const struct cv_rng *rng) CV_NODISCARD;
+/* Every credential of one tree is in the other: CV_EINVAL. */
+int mls_tree_check_subset(const struct tree *part, const struct tree *whole, const struct cv_rng *rng) CV_NODISCARD;
 
 /* --- framing.c --- */
 /* A FramedContent with its authentication, whichever wire format it came in or will go out in. */

@@ -161,21 +161,10 @@ static int check_reinit(const struct mls_group *old, const struct mls_group *g)
 
 static int check_branch(const struct mls_group *old, const struct mls_group *g)
 {
+	if (g->crypto.suite->id != old->crypto.suite->id || g->cur->gc.epoch != 1)
+		return CV_EINVAL;
 	/* "each LeafNode in the new group matches one in the old group", as far as credentials tell */
-	for (uint32_t i = 0; i < g->cur->tree->n_leaves; i++) {
-		const struct leaf_node *l = mls_tree_leaf(g->cur->tree, i);
-		bool known = !l;
-
-		for (uint32_t k = 0; !known && k < old->cur->tree->n_leaves; k++) {
-			const struct leaf_node *o = mls_tree_leaf(old->cur->tree, k);
-
-			known = o && o->v.credential.type == l->v.credential.type &&
-				mls_span_equal(o->v.credential.data, l->v.credential.data);
-		}
-		if (!known)
-			return CV_EINVAL;
-	}
-	return g->crypto.suite->id == old->crypto.suite->id && g->cur->gc.epoch == 1 ? 0 : CV_EINVAL;
+	return mls_tree_check_subset(g->cur->tree, old->cur->tree, g->crypto.rng);
 }
 
 int mls_group_join_successor(struct mls_group *old, const struct mls_group_options *options,

@@ -5,11 +5,9 @@
 
 #include "tree.h"
 
-enum { NODE_LEAF = 1, NODE_PARENT = 2 };
-
 /* --- nodes --- */
 
-static int leaf_new(struct cv_span raw, struct tree_node **ret)
+int mls_tree_leaf_new(struct cv_span raw, struct tree_node **ret)
 {
 	struct tree_node *n = cv_malloc(sizeof(*n) + raw.len);
 	struct cv_reader r;
@@ -32,7 +30,7 @@ static int leaf_new(struct cv_span raw, struct tree_node **ret)
 	return err;
 }
 
-static int parent_new(struct tree_node **ret)
+int mls_tree_parent_new(struct tree_node **ret)
 {
 	struct tree_node *n = cv_calloc(1, sizeof(*n));
 
@@ -43,7 +41,7 @@ static int parent_new(struct tree_node **ret)
 	return 0;
 }
 
-static void node_unref(struct tree_node *n)
+void mls_tree_node_unref(struct tree_node *n)
 {
 	if (!n || --n->refs)
 		return;
@@ -62,7 +60,7 @@ static int own_parent(struct tree *t, uint32_t node, struct parent_node **ret)
 		*ret = &old->parent;
 		return 0;
 	}
-	err = parent_new(&n);
+	err = mls_tree_parent_new(&n);
 	if (err)
 		return err;
 	n->parent = old->parent;
@@ -75,13 +73,13 @@ static int own_parent(struct tree *t, uint32_t node, struct parent_node **ret)
 			return CV_ENOMEM;
 		}
 	}
-	node_unref(old);
+	mls_tree_node_unref(old);
 	t->nodes[node] = n;
 	*ret = &n->parent;
 	return 0;
 }
 
-static int add_unmerged(struct parent_node *p, uint32_t leaf)
+int mls_tree_add_unmerged(struct parent_node *p, uint32_t leaf)
 {
 	uint32_t at = p->n_unmerged;
 
@@ -120,7 +118,7 @@ void mls_tree_free(struct tree *t)
 	if (!t)
 		return;
 	for (uint32_t i = 0; i < node_count(t->n_leaves); i++)
-		node_unref(t->nodes[i]);
+		mls_tree_node_unref(t->nodes[i]);
 	cv_free(t->nodes);
 	cv_free(t->hashes);
 	cv_free(t->hashed);
@@ -129,7 +127,7 @@ void mls_tree_free(struct tree *t)
 
 static int reserve(struct tree *t, uint32_t leaves)
 {
-	uint32_t n = node_count(leaves), old = node_count(t->n_leaves);
+	uint32_t n = node_count(leaves);
 	void *p;
 
 	if (leaves > MLS_LEAVES_MAX)
@@ -148,13 +146,11 @@ static int reserve(struct tree *t, uint32_t leaves)
 	if (!p)
 		return CV_ENOMEM;
 	t->hashed = p;
-	memset(t->nodes + old, 0, (n - old) * sizeof(*t->nodes));
-	memset(t->hashed + old, 0, n - old);
 	t->cap_leaves = leaves;
 	return 0;
 }
 
-static int extend(struct tree *t, uint32_t leaves)
+int mls_tree_extend(struct tree *t, uint32_t leaves)
 {
 	uint32_t old = node_count(t->n_leaves), n = node_count(leaves);
 	int err = reserve(t, leaves);
@@ -175,7 +171,7 @@ int mls_tree_clone(const struct tree *t, struct tree **ret)
 
 	if (err)
 		return err;
-	err = t->n_leaves ? extend(c, t->n_leaves) : 0;
+	err = t->n_leaves ? mls_tree_extend(c, t->n_leaves) : 0;
 	if (err) {
 		mls_tree_free(c);
 		return err;
@@ -233,13 +229,13 @@ static void forget_hashes(struct tree *t, uint32_t node)
 int mls_tree_set_leaf(struct tree *t, uint32_t leaf, struct cv_span raw)
 {
 	struct tree_node *n, **slot = &t->nodes[node_of_leaf(leaf)];
-	int err = leaf_new(raw, &n);
+	int err = mls_tree_leaf_new(raw, &n);
 
 	if (err)
 		return err;
 	if (!*slot)
 		t->n_members++;
-	node_unref(*slot);
+	mls_tree_node_unref(*slot);
 	*slot = n;
 	forget_hashes(t, node_of_leaf(leaf));
 	return 0;
@@ -254,7 +250,7 @@ int mls_tree_add(struct tree *t, struct cv_span leaf, uint32_t *ret_leaf)
 	while (at < t->n_leaves && !mls_tree_blank(t, node_of_leaf(at)))
 		at++;
 	if (at == t->n_leaves)
-		err = extend(t, t->n_leaves ? 2 * t->n_leaves : 1);
+		err = mls_tree_extend(t, t->n_leaves ? 2 * t->n_leaves : 1);
 	if (!err)
 		err = mls_tree_set_leaf(t, at, leaf);
 	if (err)
@@ -267,7 +263,7 @@ int mls_tree_add(struct tree *t, struct cv_span leaf, uint32_t *ret_leaf)
 			continue;
 		err = own_parent(t, x, &p);
 		if (!err)
-			err = add_unmerged(p, at);
+			err = mls_tree_add_unmerged(p, at);
 		if (err)
 			return err;
 	}
@@ -282,7 +278,7 @@ void mls_tree_blank_path(struct tree *t, uint32_t leaf)
 	forget_hashes(t, x);
 	while (x != root) {
 		x = node_parent(x);
-		node_unref(t->nodes[x]);
+		mls_tree_node_unref(t->nodes[x]);
 		t->nodes[x] = NULL;
 	}
 }
@@ -292,7 +288,7 @@ void mls_tree_remove(struct tree *t, uint32_t leaf)
 	struct tree_node **slot = &t->nodes[node_of_leaf(leaf)];
 
 	mls_tree_blank_path(t, leaf);
-	node_unref(*slot);
+	mls_tree_node_unref(*slot);
 	*slot = NULL;
 	t->n_members--;
 	if (leaf < t->first_free)
@@ -311,7 +307,7 @@ void mls_tree_truncate(struct tree *t)
 		keep = 0;
 	/* Parents outside are blank: a parent above the last member is on the direct path of whoever was removed. */
 	for (uint32_t i = node_count(keep); i < node_count(t->n_leaves); i++) {
-		node_unref(t->nodes[i]);
+		mls_tree_node_unref(t->nodes[i]);
 		t->nodes[i] = NULL;
 	}
 	t->n_leaves = keep;
@@ -324,12 +320,12 @@ int mls_tree_set_parent(struct tree *t, uint32_t node, struct cv_span key)
 
 	if (key.len > MLS_PUBLIC_MAX)
 		return CV_EINVAL;
-	err = parent_new(&n);
+	err = mls_tree_parent_new(&n);
 	if (err)
 		return err;
 	memcpy(n->parent.key, key.data, key.len);
 	n->parent.key_len = (uint16_t)key.len;
-	node_unref(t->nodes[node]);
+	mls_tree_node_unref(t->nodes[node]);
 	t->nodes[node] = n;
 	forget_hashes(t, node);
 	return 0;
@@ -413,141 +409,4 @@ void mls_tree_filtered_path(const struct tree *t, uint32_t leaf, struct filtered
 		if (!empty(t, beside))
 			ret->step[ret->n++] = (struct path_step){x, beside};
 	}
-}
-
-/* --- ratchet_tree extension, RFC 9420 section 12.4.3.3 --- */
-
-static int get_parent(struct cv_reader *r, struct tree_node **ret)
-{
-	struct cv_span key, hash, list;
-	struct tree_node *n;
-	struct cv_reader unmerged;
-	uint32_t leaf;
-	int err = cv_reader_get_vec(r, MLS_PUBLIC_MAX, &key);
-
-	if (!err)
-		err = cv_reader_get_vec(r, DIGEST_MAX, &hash);
-	if (!err)
-		err = cv_reader_get_vec(r, 4 * MLS_LEAVES_MAX, &list);
-	if (!err && list.len % 4)
-		err = CV_EFORMAT;
-	if (!err)
-		err = parent_new(&n);
-	if (err)
-		return err;
-	memcpy(n->parent.key, key.data, key.len);
-	n->parent.key_len = (uint16_t)key.len;
-	memcpy(n->parent.parent_hash, hash.data, hash.len);
-	n->parent.parent_hash_len = (uint16_t)hash.len;
-	cv_reader_init(&unmerged, list.data, list.len);
-	while (!err && unmerged.left) {
-		err = cv_reader_get_u32(&unmerged, &leaf);
-		/* "sorted in increasing order" (RFC 9420 section 7.1) */
-		if (!err && n->parent.n_unmerged && leaf <= n->parent.unmerged[n->parent.n_unmerged - 1])
-			err = CV_EFORMAT;
-		if (!err)
-			err = add_unmerged(&n->parent, leaf);
-	}
-	if (err)
-		node_unref(n);
-	else
-		*ret = n;
-	return err;
-}
-
-static int get_node(struct cv_reader *r, uint32_t index, struct tree_node **ret)
-{
-	struct leaf_node l;
-	uint8_t present, type;
-	int err = cv_reader_get_u8(r, &present);
-
-	if (err)
-		return err;
-	if (present > 1)
-		return CV_EFORMAT;
-	if (!present) {
-		*ret = NULL;
-		return 0;
-	}
-	err = cv_reader_get_u8(r, &type);
-	if (err)
-		return err;
-	if (type != (node_is_leaf(index) ? NODE_LEAF : NODE_PARENT))
-		return CV_EFORMAT;
-	if (type == NODE_PARENT)
-		return get_parent(r, ret);
-	err = mls_get_leaf_node(r, &l);
-	return err ? err : leaf_new(l.raw, ret);
-}
-
-static int get_nodes(struct tree *t, struct cv_reader *r)
-{
-	uint32_t n = 0, slots = 0;
-	int err = 0;
-
-	while (!err && r->left) {
-		if (n == node_count(slots)) {
-			slots = slots ? 2 * slots : 1;
-			err = extend(t, slots);
-			if (err)
-				return err;
-		}
-		err = get_node(r, n, &t->nodes[n]);
-		if (!err && t->nodes[n] && node_is_leaf(n))
-			t->n_members++;
-		n++;
-	}
-	/* "the last node MUST be non-blank" (12.4.3.3): else two encodings of one tree. */
-	if (!err && (!n || !t->nodes[n - 1]))
-		err = CV_EFORMAT;
-	return err;
-}
-
-int mls_tree_decode(struct cv_span data, size_t nh, struct tree **ret)
-{
-	struct tree *t;
-	struct cv_reader r, list;
-	int err = mls_tree_new(nh, &t);
-
-	if (err)
-		return err;
-	cv_reader_init(&r, data.data, data.len);
-	err = cv_reader_sub(&r, MLS_MESSAGE_MAX, &list);
-	if (!err)
-		err = cv_reader_end(&r);
-	if (!err)
-		err = get_nodes(t, &list);
-	if (err)
-		mls_tree_free(t);
-	else
-		*ret = t;
-	return err;
-}
-
-void mls_tree_encode(const struct tree *t, struct cv_buf *b)
-{
-	uint32_t n = node_count(t->n_leaves);
-	size_t mark = cv_buf_vec_begin(b), inner;
-
-	while (n && !t->nodes[n - 1])
-		n--;
-	for (uint32_t i = 0; i < n; i++) {
-		const struct tree_node *x = t->nodes[i];
-
-		cv_buf_put_u8(b, x != NULL);
-		if (!x)
-			continue;
-		cv_buf_put_u8(b, x->is_leaf ? NODE_LEAF : NODE_PARENT);
-		if (x->is_leaf) {
-			mls_put_leaf_node(b, &x->leaf);
-			continue;
-		}
-		cv_buf_put_vec(b, x->parent.key, x->parent.key_len);
-		cv_buf_put_vec(b, x->parent.parent_hash, x->parent.parent_hash_len);
-		inner = cv_buf_vec_begin(b);
-		for (uint32_t k = 0; k < x->parent.n_unmerged; k++)
-			cv_buf_put_u32(b, x->parent.unmerged[k]);
-		cv_buf_vec_end(b, inner);
-	}
-	cv_buf_vec_end(b, mark);
 }

@@ -52,6 +52,14 @@ struct filtered_path {
 int mls_tree_new(size_t nh, struct tree **ret) CV_NODISCARD;
 void mls_tree_free(struct tree *t);
 int mls_tree_clone(const struct tree *t, struct tree **ret) CV_NODISCARD;
+/* The parts that trees are made of, for those who read one in. A leaf comes in wire form. */
+int mls_tree_leaf_new(struct cv_span raw, struct tree_node **ret) CV_NODISCARD;
+int mls_tree_parent_new(struct tree_node **ret) CV_NODISCARD;
+void mls_tree_node_unref(struct tree_node *n);
+int mls_tree_add_unmerged(struct parent_node *p, uint32_t leaf) CV_NODISCARD;
+/* More slots, blank. `leaves` is a power of two. */
+int mls_tree_extend(struct tree *t, uint32_t leaves) CV_NODISCARD;
+
 /* The content of a ratchet_tree extension. Form only: see mls_tree_check for the rest. */
 int mls_tree_decode(struct cv_span data, size_t nh, struct tree **ret) CV_NODISCARD;
 void mls_tree_encode(const struct tree *t, struct cv_buf *b);

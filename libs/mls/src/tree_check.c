@@ -88,6 +88,37 @@ static int set_add(struct key_set *s, struct cv_span key)
 	return 0;
 }
 
+static bool set_has(const struct key_set *s, struct cv_span key)
+{
+	for (size_t i = sip_hash(s, key) & s->mask; s->slot[i].data; i = (i + 1) & s->mask)
+		if (mls_span_equal(s->slot[i], key))
+			return true;
+	return false;
+}
+
+/* The credential as it stands in a leaf, its type before it. */
+static struct cv_span credential_of(const struct leaf_node *l)
+{
+	const uint8_t *from = l->v.signature_key.data + l->v.signature_key.len, *data = l->v.credential.data.data;
+
+	return SPAN(from, (size_t)(data - from) + l->v.credential.data.len);
+}
+
+int mls_tree_check_subset(const struct tree *part, const struct tree *whole, const struct cv_rng *rng)
+{
+	struct key_set set = {0};
+	int err = set_init(&set, rng, whole->n_leaves);
+
+	for (uint32_t i = 0; !err && i < whole->n_leaves; i++)
+		if (mls_tree_leaf(whole, i) && !set_has(&set, credential_of(mls_tree_leaf(whole, i))))
+			err = set_add(&set, credential_of(mls_tree_leaf(whole, i)));
+	for (uint32_t i = 0; !err && i < part->n_leaves; i++)
+		if (mls_tree_leaf(part, i) && !set_has(&set, credential_of(mls_tree_leaf(part, i))))
+			err = CV_EINVAL;
+	cv_free(set.slot);
+	return err;
+}
+
 static int check_keys(const struct tree *t, const struct cv_rng *rng, bool signature)
 {
 	struct key_set set = {0};

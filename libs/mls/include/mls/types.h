@@ -25,7 +25,9 @@
 #define MLS_IDENTITY_MAX   65536u      /* a credential's content in bytes */
 #define MLS_CERTS_MAX      16u         /* certificates in one chain */
 #define MLS_EXTENSIONS_MAX 256u        /* extensions in one list */
-#define MLS_PROPOSALS_MAX  16384u      /* proposals in one commit, and proposals waiting in one epoch */
+#define MLS_PROPOSALS_MAX  16384u      /* proposals in one commit */
+#define MLS_KEPT_MAX       4096u       /* proposals waiting for a commit in one epoch */
+#define MLS_KEPT_BYTES_MAX (16u << 20) /* and their size together */
 #define MLS_PSKS_MAX       256u        /* pre-shared keys in one commit */
 #define MLS_PSK_MAX        1024u       /* one external pre-shared key (and its id) in bytes */
 #define MLS_SIGNATURE_MAX  144u        /* any signature of any suite in bytes */
