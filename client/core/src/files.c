@@ -109,18 +109,6 @@ void client_transfer_drop(struct client_files *f, struct transfer *t)
 	transfer_free(t);
 }
 
-void client_transfer_end(struct client_files *f, struct transfer *t)
-{
-	if (t->mine) {
-		client_transfer_drop(f, t);
-		return;
-	}
-	client_receive_close(t);
-	mls_hpke_key_wipe(&t->hpke);
-	cv_wipe(t->key, sizeof(t->key));
-	t->over = true;
-}
-
 void client_transfer_fail(struct client_files *f, struct transfer *t, const char *text)
 {
 	PB(Control) c = PB_INIT(CONTROL);
@@ -131,7 +119,7 @@ void client_transfer_fail(struct client_files *f, struct transfer *t, const char
 	c.file_stop = &stop;
 	(void)!f->cb.control(f->cb.ctx, &c);
 	client_transfer_event(f, t, CLIENT_FILE_FAILED, t->leaf, text, NULL);
-	client_transfer_end(f, t);
+	client_transfer_drop(f, t);
 }
 
 static int transfer_new(struct client_files *f, const uint8_t id[CLIENT_ID_LEN], const char *name, uint64_t size,
@@ -141,12 +129,6 @@ static int transfer_new(struct client_files *f, const uint8_t id[CLIENT_ID_LEN],
 	uint32_t chunks;
 	int r;
 
-	for (t = f->list; f->count >= CLIENT_TRANSFERS_MAX && t != NULL; t = t->next) {
-		if (t->over) {
-			client_transfer_drop(f, t);
-			break;
-		}
-	}
 	if (f->count >= CLIENT_TRANSFERS_MAX)
 		return CV_ELIMIT;
 	r = proto_file_chunk_count(size, &chunks);
@@ -283,7 +265,7 @@ int client_files_accept(struct client_files *f, const uint8_t id[CLIENT_ID_LEN],
 	PB(FileAccept) accept = PB_INIT(FILE_ACCEPT);
 	int r;
 
-	if (t == NULL || t->mine || t->over)
+	if (t == NULL || t->mine)
 		return CV_ENOTFOUND;
 	if (t->accepted)
 		return CV_ESTATE;
@@ -308,7 +290,7 @@ int client_files_decline(struct client_files *f, const uint8_t id[CLIENT_ID_LEN]
 	PB(FileDecline) decline = PB_INIT(FILE_DECLINE);
 	int r;
 
-	if (t == NULL || t->mine || t->over)
+	if (t == NULL || t->mine)
 		return CV_ENOTFOUND;
 	if (t->accepted)
 		return CV_ESTATE;
@@ -327,7 +309,7 @@ int client_files_cancel(struct client_files *f, const uint8_t id[CLIENT_ID_LEN],
 	PB(FileCancel) cancel = PB_INIT(FILE_CANCEL);
 	int r;
 
-	if (t == NULL || t->over)
+	if (t == NULL)
 		return CV_ENOTFOUND;
 	cancel.transfer_id = (ProtobufCBinaryData){CLIENT_ID_LEN, t->id};
 	cancel.reason = (char *)(uintptr_t)reason;
@@ -359,12 +341,12 @@ static void on_cancel(struct client_files *f, uint32_t sender, struct transfer *
 		client_send_left(f, t, sender);
 		return;
 	}
-	if (t->leaf != sender || t->over)
+	if (t->leaf != sender)
 		return;
 	if (!cv_text_printable(reason, strlen(reason)) || reason[0] == '\0')
 		reason = "cancelled by the sender";
 	client_transfer_event(f, t, CLIENT_FILE_CANCELLED, sender, reason, NULL);
-	client_transfer_end(f, t);
+	client_transfer_drop(f, t);
 }
 
 void client_files_app(struct client_files *f, uint32_t sender, const PB(AppMessage) * msg)
@@ -478,18 +460,9 @@ void client_files_left(struct client_files *f, uint32_t leaf)
 		if (t->mine) {
 			client_send_left(f, t, leaf);
 		} else if (t->leaf == leaf) {
-			if (!t->over)
-				client_transfer_event(f, t, CLIENT_FILE_CANCELLED, leaf, "the sender has left", NULL);
+			client_transfer_event(f, t, CLIENT_FILE_CANCELLED, leaf, "the sender has left", NULL);
 			client_transfer_drop(f, t);
 		}
-	}
-}
-
-void client_files_newcomers(struct client_files *f)
-{
-	for (struct transfer *t = f->list; t != NULL; t = t->next) {
-		if (t->mine)
-			(void)!send_offer(f, t);
 	}
 }
 

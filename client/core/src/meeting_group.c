@@ -237,8 +237,6 @@ void client_meeting_apply(struct client_meeting *m, struct client_news *news)
 	for (size_t i = 0; i < news->n_added; i++)
 		newcomer(m, news->added[i], false);
 	if (news->n_added > 0)
-		client_files_newcomers(m->files);
-	if (news->n_added > 0)
 		client_files_joined(m->files);
 	if (news->state_changed)
 		show_rights(m);

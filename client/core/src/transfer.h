@@ -23,7 +23,6 @@ struct transfer {
 	struct transfer *next;
 	uint8_t id[CLIENT_ID_LEN];
 	bool mine;
-	bool over;     /* received, declined, failed: known so that a repeated offer is not taken for a new one */
 	uint32_t leaf; /* offerer */
 	char name[CLIENT_FILE_NAME_MAX + 1];
 	uint64_t size;
@@ -68,11 +67,9 @@ struct transfer *client_transfer_find(struct client_files *f, const void *id);
 void client_transfer_event(struct client_files *f, const struct transfer *t, enum client_file_state state,
 			   uint32_t leaf, const char *text, const char *path);
 void client_transfer_drop(struct client_files *f, struct transfer *t);
-/* Ours is dropped; of somebody else's only the id stays. */
-void client_transfer_end(struct client_files *f, struct transfer *t);
 /* As client_transfer_drop; the offer, repeated for newcomers, is not shown again. */
 void client_transfer_settle(struct client_files *f, struct transfer *t);
-/* As client_transfer_end after telling why. */
+/* As client_transfer_drop after telling why. */
 void client_transfer_fail(struct client_files *f, struct transfer *t, const char *text);
 /* info = label || run || transfer || leaf || generation */
 int client_transfer_info(const struct client_files *f, const struct transfer *t, uint32_t leaf, uint32_t generation,

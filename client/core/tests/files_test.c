@@ -400,25 +400,6 @@ static void test_newcomer(void **state)
 	same_file(path, sites[2].path);
 }
 
-/* An offer that is repeated for newcomers is no new one for those who know it, whatever they did with it. */
-static void test_repeated(void **state)
-{
-	char path[256];
-
-	make_file("a.bin", 40000, path);
-	offer(path);
-	assert_int_equal(client_files_accept(sites[1].files, sites[1].id, dir), 0);
-	assert_int_equal(client_files_decline(sites[2].files, sites[2].id), 0);
-	run();
-	assert_int_equal(sites[1].done, 1);
-	client_files_newcomers(sites[0].files);
-	run();
-	assert_int_equal(sites[1].offered, 1);
-	assert_int_equal(sites[2].offered, 1);
-	assert_int_equal(client_files_accept(sites[1].files, sites[1].id, dir), CV_ENOTFOUND);
-	assert_int_equal(client_files_accept(sites[2].files, sites[2].id, dir), CV_ENOTFOUND);
-}
-
 static void test_rights(void **state)
 {
 	struct client_files_callbacks cb = {on_app, on_control, on_chunk, on_event, &sites[2]};
@@ -473,7 +454,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_acceptor_leaves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancel_decline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_newcomer, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_repeated, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rights, setup, teardown),
 		cmocka_unit_test(test_names),
 	};

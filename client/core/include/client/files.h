@@ -86,8 +86,6 @@ CV_PUBLIC void client_files_tick(struct client_files *f, int64_t now_us);
 CV_PUBLIC void client_files_left(struct client_files *f, uint32_t leaf);
 /* Somebody joined: the next tick repeats our offers. Who knows a transfer, or is done with it, ignores that. */
 CV_PUBLIC void client_files_joined(struct client_files *f);
-/* Members have come: our offers are made again, for them; the others know them already. */
-CV_PUBLIC void client_files_newcomers(struct client_files *f);
 /* The tunnel is back: tells the relay again what is open. */
 CV_PUBLIC void client_files_resumed(struct client_files *f);
 /* True while an offer of ours is being sent or an accepted file is under way. */
