@@ -119,7 +119,7 @@ void client_transfer_fail(struct client_files *f, struct transfer *t, const char
 	c.file_stop = &stop;
 	(void)!f->cb.control(f->cb.ctx, &c);
 	client_transfer_event(f, t, CLIENT_FILE_FAILED, t->leaf, text, NULL);
-	client_transfer_drop(f, t);
+	client_transfer_settle(f, t);
 }
 
 static int transfer_new(struct client_files *f, const uint8_t id[CLIENT_ID_LEN], const char *name, uint64_t size,
@@ -346,7 +346,7 @@ static void on_cancel(struct client_files *f, uint32_t sender, struct transfer *
 	if (!cv_text_printable(reason, strlen(reason)) || reason[0] == '\0')
 		reason = "cancelled by the sender";
 	client_transfer_event(f, t, CLIENT_FILE_CANCELLED, sender, reason, NULL);
-	client_transfer_drop(f, t);
+	client_transfer_settle(f, t);
 }
 
 void client_files_app(struct client_files *f, uint32_t sender, const PB(AppMessage) * msg)
