@@ -23,6 +23,8 @@ export const programs = {
   manager: () => program('manager/conclave-manager'),
   relay: () => program('relay/conclave-relay'),
   cli: () => program('client/cli/conclave-cli'),
+  /** conclave-cli with hooks that hand out keys and ciphertext (client/core/src/test_hooks.h). */
+  hooked: () => program('client/cli/conclave-cli-testhooks'),
   compare: () => program('client/gst/media-compare'),
 };
 

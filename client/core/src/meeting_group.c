@@ -63,6 +63,7 @@ static void tell_file(void *ctx, const struct client_file_event *e)
 {
 	struct client_meeting *m = ctx;
 
+	client_hooks_files(m->hooks, m->files);
 	client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_FILE,
 							      .member = client_group_member(m->group, e->leaf),
 							      .file = e});
@@ -89,6 +90,8 @@ int client_meeting_start_group(struct client_meeting *m)
 		r = client_media_new(m->group, &media, &m->media);
 	if (r == 0)
 		r = client_files_new(m->group, cv_rng_system(), m->info.run_id, &files, &m->files);
+	client_hooks_secret(m->hooks, "device_seed", config.device_seed, CLIENT_KEY_LEN);
+	client_hooks_secret(m->hooks, "lobby_key", m->info.lobby_key, sizeof(m->info.lobby_key));
 	cv_wipe(&config, sizeof(config));
 	if (r != 0)
 		client_meeting_over(m, CLIENT_SECURITY, "the group cannot be prepared: %s", cv_strerror(r));

@@ -9,6 +9,7 @@
 #include <sframe/sframe.h>
 
 #include "test_hooks.h"
+#include "transfer.h"
 
 #define EPOCHS_MAX 4096
 #define SUITE      SFRAME_AES_128_GCM_SHA256_128
@@ -98,31 +99,56 @@ void client_hooks_media(struct client_hooks *h, const void *msg, size_t len)
 	fflush(h->capture);
 }
 
+void client_hooks_secret(struct client_hooks *h, const char *name, const uint8_t *data, size_t len)
+{
+	char hex[2 * SFRAME_BASE_KEY_MAX + 1];
+
+	if (h == NULL || h->secrets == NULL || len > SFRAME_BASE_KEY_MAX)
+		return;
+	cv_hex_encode(hex, data, len);
+	fprintf(h->secrets, "{\"%s\":\"%s\"}\n", name, hex);
+	fflush(h->secrets);
+}
+
+void client_hooks_files(struct client_hooks *h, const struct client_files *files)
+{
+	for (const struct transfer *t = files->list; t != NULL; t = t->next) {
+		if (t->keyed)
+			client_hooks_secret(h, "file_key", t->key, sizeof(t->key));
+	}
+}
+
 /* One receiver per kept key, so that each has replay windows of its own, fresh for every capture. */
 static struct sframe_receiver **receivers_new(const struct client_hooks *h)
 {
-	static const struct sframe_mls_params params = {.epoch_bits = 8, .sender_bits = 16};
 	struct sframe_receiver **list = cv_calloc(h->n + 1, sizeof(struct sframe_receiver *));
 
-	for (size_t i = 0; list != NULL && i < h->n; i++) {
-		if (sframe_receiver_new(SUITE, &params, 1024, &list[i]) == 0)
-			(void)!sframe_receiver_add_epoch(list[i], h->kept[i].epoch, h->kept[i].base_key,
-							 CLIENT_BASE_KEY_LEN);
-	}
+	for (size_t i = 0; list != NULL && i < h->n; i++)
+		(void)!sframe_receiver_new(SUITE, NULL, 1024, &list[i]);
 	return list;
 }
 
-/* A unit is open when one of the kept keys opens it. */
+/* A unit is open when any of the kept base keys opens it, whatever epoch its KID names. */
 static bool opens(const struct client_hooks *h, struct sframe_receiver **list, const struct proto_unit *u)
 {
 	uint8_t metadata[PROTO_MEDIA_HEADER_LEN], *plain = cv_malloc(u->ciphertext.len + 1);
+	struct sframe_header head;
 	bool opened = false;
 	size_t len;
 
+	if (plain == NULL || sframe_header_decode(u->ciphertext.data, u->ciphertext.len, &head, &len) != 0) {
+		cv_free(plain);
+		return false;
+	}
 	proto_media_header_encode(&u->header, metadata);
-	for (size_t i = 0; plain != NULL && i < h->n && !opened; i++)
-		opened = list[i] != NULL && sframe_open(list[i], metadata, sizeof(metadata), u->ciphertext.data,
-							u->ciphertext.len, plain, u->ciphertext.len, &len, NULL) == 0;
+	for (size_t i = 0; i < h->n && !opened; i++) {
+		if (list[i] == NULL)
+			continue;
+		/* Known already for all but the first unit of the KID. */
+		(void)!sframe_receiver_add_key(list[i], 0, head.kid, h->kept[i].base_key, CLIENT_BASE_KEY_LEN);
+		opened = sframe_open(list[i], metadata, sizeof(metadata), u->ciphertext.data, u->ciphertext.len, plain,
+				     u->ciphertext.len, &len, NULL) == 0;
+	}
 	cv_free(plain);
 	return opened;
 }
