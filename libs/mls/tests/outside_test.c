@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From outside and from group to group: external joins and senders, newcomers, reinitialisation, branches. */
+#include "trio.h"
+
+static void join_external(struct person *p, const struct cv_buf *group_info, bool resync, struct cv_buf *commit)
+{
+	struct mls_external_join j = {.group_info = SPAN_OF(*group_info), .resync = resync};
+
+	mls_group_free(p->group);
+	p->group = NULL;
+	cv_buf_init(commit, 1 << 20);
+	assert_int_equal(mls_group_join_external(&p->options, &p->member, &j, commit, &p->group), 0);
+}
+
+static void test_external_join(void **state)
+{
+	struct trio t;
+	struct person d;
+	struct cv_buf gi, commit;
+	uint32_t before;
+
+	trio_init(&t, 4);
+	person_init(&d, &t.w, 1, "dave");
+	cv_buf_init(&gi, 1 << 20);
+	assert_int_equal(mls_group_info(t.b.group, true, &gi), 0);
+	join_external(&d, &gi, false, &commit);
+	assert_int_equal(person_process(&t.a, &commit), 0);
+	assert_int_equal(person_process(&t.b, &commit), 0);
+	assert_int_equal(person_process(&t.c, &commit), 0);
+	assert_agree(&t.a, &d);
+	assert_agree(&t.b, &d);
+	assert_agree(&t.c, &d);
+	assert_speak(&d, &t.a);
+	assert_speak(&t.c, &d);
+	cv_buf_done(&commit);
+	/* Dave loses everything and comes back: his old leaf goes in the same commit. */
+	cv_buf_reset(&gi);
+	before = mls_group_n_members(t.a.group);
+	assert_int_equal(mls_group_info(t.a.group, true, &gi), 0);
+	join_external(&d, &gi, true, &commit);
+	assert_int_equal(person_process(&t.a, &commit), 0);
+	assert_int_equal(mls_group_n_members(t.a.group), before);
+	assert_agree(&t.a, &d);
+	cv_buf_done(&commit);
+	/* A GroupInfo of a past epoch leads nowhere. */
+	join_external(&d, &gi, true, &commit);
+	assert_int_equal(person_process(&t.a, &commit), CV_EEPOCH);
+	cv_buf_done(&commit);
+	cv_buf_done(&gi);
+	person_done(&d);
+	trio_done(&t);
+}
+
+static void test_external_senders(void **state)
+{
+	struct trio t;
+	struct person server, d;
+	struct mls_external_sender sender;
+	struct mls_external_proposer from = {.suite = 1, .group_id = TEXT("trio")};
+	struct mls_extension ext = {.type = MLS_EXT_EXTERNAL_SENDERS};
+	struct mls_commit_output out;
+	struct cv_buf list, p;
+
+	trio_init(&t, 5);
+	person_init(&server, &t.w, 1, "server");
+	person_init(&d, &t.w, 1, "dave");
+	cv_buf_init(&list, 4096);
+	cv_buf_init(&p, 1 << 20);
+	sender = (struct mls_external_sender){.signature_key = server.member.signature_key,
+					      .credential = server.member.credential};
+	from.signer = server.member.signer;
+	from.epoch = mls_group_epoch(t.a.group);
+	/* Before the group knows it, its proposals count for nothing. */
+	assert_int_equal(mls_external_propose_remove(&from, 1, &p), 0);
+	assert_int_equal(person_process(&t.a, &p), CV_EINVAL);
+	assert_int_equal(mls_external_senders(&sender, 1, &list), 0);
+	ext.data = SPAN_OF(list);
+	commit_all(&t.a, &t.b, &t.c,
+		   &(struct mls_commit){.set_extensions = true, .extensions = &ext, .n_extensions = 1});
+	from.epoch = mls_group_epoch(t.a.group);
+	cv_buf_reset(&p);
+	assert_int_equal(mls_external_propose_remove(&from, mls_group_own_index(t.c.group), &p), 0);
+	assert_int_equal(person_process(&t.a, &p), 0);
+	assert_int_equal(person_process(&t.b, &p), 0);
+	cv_buf_reset(&p);
+	assert_int_equal(mls_external_propose_add(&from, person_offer(&d), &p), 0);
+	assert_int_equal(person_process(&t.a, &p), 0);
+	assert_int_equal(person_process(&t.b, &p), 0);
+	person_commit(&t.a, &(struct mls_commit){0}, &out);
+	assert_int_equal(person_process(&t.b, &out.commit), 0);
+	assert_int_equal(person_join(&d, &out), 0);
+	assert_agree(&t.b, &d);
+	mls_commit_output_done(&out);
+	/* Wrong index, forged signature. */
+	from.index = 1;
+	from.epoch = mls_group_epoch(t.a.group);
+	cv_buf_reset(&p);
+	assert_int_equal(mls_external_propose_remove(&from, 0, &p), 0);
+	assert_int_equal(person_process(&t.b, &p), CV_EINVAL);
+	from.index = 0;
+	from.signer = d.member.signer;
+	cv_buf_reset(&p);
+	assert_int_equal(mls_external_propose_remove(&from, 0, &p), 0);
+	assert_int_equal(person_process(&t.b, &p), CV_EAUTH);
+	cv_buf_done(&list);
+	cv_buf_done(&p);
+	person_done(&server);
+	person_done(&d);
+	trio_done(&t);
+}
+
+static void test_newcomer_asks(void **state)
+{
+	struct trio t;
+	struct person d;
+	struct mls_commit_output out;
+	struct cv_buf p;
+
+	trio_init(&t, 6);
+	person_init(&d, &t.w, 1, "dave");
+	cv_buf_init(&p, 1 << 20);
+	person_offer(&d);
+	assert_int_equal(
+		mls_propose_join(&t.w.env, d.kp, d.member.signer, TEXT("trio"), mls_group_epoch(t.a.group), &p), 0);
+	t.b.proposal_answer = CV_EDENIED;
+	assert_int_equal(person_process(&t.b, &p), CV_EDENIED);
+	assert_int_equal(mls_group_n_proposals(t.b.group), 0);
+	t.b.proposal_answer = 0;
+	assert_int_equal(person_process(&t.a, &p), 0);
+	assert_int_equal(person_process(&t.b, &p), 0);
+	person_commit(&t.a, &(struct mls_commit){0}, &out);
+	assert_int_equal(person_process(&t.b, &out.commit), 0);
+	assert_int_equal(person_join(&d, &out), 0);
+	assert_agree(&t.b, &d);
+	mls_commit_output_done(&out);
+	cv_buf_done(&p);
+	person_done(&d);
+	trio_done(&t);
+}
+
+static void test_reinit(void **state)
+{
+	struct mls_reinit next = {.group_id = TEXT("trio, again"), .suite = 3};
+	struct trio t;
+	struct person b3, a3;
+	struct mls_commit_output out;
+	struct mls_received r;
+	struct mls_reinit_view info;
+	struct cv_span adds[1];
+	struct mls_join j;
+
+	trio_init(&t, 7);
+	person_commit(&t.a, &(struct mls_commit){.reinit = &next}, &out);
+	assert_int_equal(mls_group_process(t.b.group, out.commit.data, out.commit.len, &r), 0);
+	assert_int_equal(r.kind, MLS_RECEIVED_REINIT);
+	mls_received_done(&r);
+	mls_commit_output_done(&out);
+	assert_false(mls_group_active(t.b.group));
+	assert_int_equal(mls_group_encrypt(t.b.group, TEXT("x"), NOTHING, &(struct cv_buf){.max = 4096}), CV_ESTATE);
+	assert_int_equal(mls_group_reinit_info(t.b.group, &info), 0);
+	assert_int_equal(info.suite, 3);
+	assert_int_equal(mls_group_reinit_info(t.c.group, &info), CV_ESTATE);
+
+	person_init(&a3, &t.w, 3, "alice");
+	person_init(&b3, &t.w, 3, "bob");
+	adds[0] = person_offer(&b3);
+	assert_int_equal(mls_group_reinit(t.a.group, &a3.options, &a3.member, adds, 1, &out, &a3.group), 0);
+	j = (struct mls_join){.welcome = SPAN_OF(out.welcome), .key_package = b3.kp, .signer = b3.member.signer};
+	/* Without the old group it is nothing; with it, it is its successor. */
+	assert_int_equal(mls_group_join(&b3.options, &j, &b3.group), CV_ENOTFOUND);
+	assert_int_equal(mls_group_join_successor(t.b.group, &b3.options, &j, &b3.group), 0);
+	assert_agree(&a3, &b3);
+	assert_speak(&a3, &b3);
+	mls_commit_output_done(&out);
+	person_done(&a3);
+	person_done(&b3);
+	trio_done(&t);
+}
+
+static void test_branch(void **state)
+{
+	struct trio t;
+	struct person a2, b2, d;
+	struct mls_commit_output out;
+	struct cv_span adds[1];
+	struct mls_join j;
+
+	trio_init(&t, 8);
+	person_init(&a2, &t.w, 1, "alice");
+	person_init(&b2, &t.w, 1, "bob");
+	person_init(&d, &t.w, 1, "mallory");
+	adds[0] = person_offer(&b2);
+	assert_int_equal(
+		mls_group_branch(t.a.group, &a2.options, &a2.member, TEXT("side room"), adds, 1, &out, &a2.group), 0);
+	j = (struct mls_join){.welcome = SPAN_OF(out.welcome), .key_package = b2.kp, .signer = b2.member.signer};
+	assert_int_equal(mls_group_join_successor(t.b.group, &b2.options, &j, &b2.group), 0);
+	assert_agree(&a2, &b2);
+	mls_commit_output_done(&out);
+	/* A branch with somebody who is not in the old group is refused by those who are. */
+	mls_group_free(d.group);
+	mls_group_free(b2.group);
+	b2.group = NULL;
+	adds[0] = person_offer(&b2);
+	assert_int_equal(mls_group_branch(t.a.group, &d.options, &d.member, TEXT("side room"), adds, 1, &out, &d.group),
+			 0);
+	j = (struct mls_join){.welcome = SPAN_OF(out.welcome), .key_package = b2.kp, .signer = b2.member.signer};
+	assert_int_equal(mls_group_join_successor(t.b.group, &b2.options, &j, &b2.group), CV_EINVAL);
+	mls_commit_output_done(&out);
+	person_done(&a2);
+	person_done(&b2);
+	person_done(&d);
+	trio_done(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_external_join), cmocka_unit_test(test_external_senders),
+		cmocka_unit_test(test_newcomer_asks), cmocka_unit_test(test_reinit),
+		cmocka_unit_test(test_branch),
+	};
+
+	return cmocka_run_group_tests_name("mls outside", tests, NULL, NULL);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Proposal lists and KeyPackages that RFC 9420 tells receivers to refuse, sent by a member who signs them properly. */
+#include "cast.h"
+
+/* The control of all that follows: a good list gets as far as the confirmation tag. */
+static void test_control(void **state)
+{
+	struct cast *x = *state;
+
+	put_add(&x->list, person_offer(&x->d));
+	cast_commit_list(x);
+	cast_refused(x, CV_EAUTH);
+}
+
+/* Section 12.2, one rule after the other. */
+static void test_lists(void **state)
+{
+	struct cast *x = *state;
+	uint32_t carol = mls_group_own_index(x->c.group);
+
+	cast_commit_list(x); /* empty list without a path */
+	cast_refused(x, CV_EINVAL);
+	put_remove(&x->list, carol); /* Remove without a path */
+	cast_commit_list(x);
+	cast_refused(x, CV_EINVAL);
+	put_extensions(&x->list); /* GroupContextExtensions without a path */
+	cast_commit_list(x);
+	cast_refused(x, CV_EINVAL);
+	put_psk(&x->list, MLS_PSK_EXTERNAL, 31); /* a nonce that is not Nh long */
+	cast_commit_list(x);
+	cast_refused(x, CV_EINVAL);
+	put_psk(&x->list, MLS_PSK_EXTERNAL, 32); /* the same PSK twice */
+	put_psk(&x->list, MLS_PSK_EXTERNAL, 32);
+	cast_commit_list(x);
+	cast_refused(x, CV_EINVAL);
+	put_psk(&x->list, MLS_PSK_BRANCH, 32); /* outside a branch */
+	cast_commit_list(x);
+	cast_refused(x, CV_EINVAL);
+	put_psk(&x->list, MLS_PSK_REINIT, 32); /* outside a reinitialisation */
+	cast_commit_list(x);
+	cast_refused(x, CV_EINVAL);
+	put_by_value(&x->list, MLS_PROPOSAL_EXTERNAL_INIT); /* by a member */
+	cv_buf_put_vec(&x->list, "0123456789abcdef0123456789abcdef", 32);
+	cast_commit_list(x);
+	cast_refused(x, CV_EINVAL);
+	put_by_value(&x->list, MLS_PROPOSAL_REINIT); /* ReInit and something else */
+	cv_buf_put_vec(&x->list, "next", 4);
+	cv_buf_put_u16(&x->list, 1);
+	cv_buf_put_u16(&x->list, 1);
+	mls_put_extensions(&x->list, NULL, 0);
+	put_add(&x->list, person_offer(&x->d));
+	cast_commit_list(x);
+	cast_refused(x, CV_EINVAL);
+	put_by_value(&x->list, MLS_PROPOSAL_REINIT); /* ReInit to an older protocol */
+	cv_buf_put_vec(&x->list, "next", 4);
+	cv_buf_put_u16(&x->list, 0);
+	cv_buf_put_u16(&x->list, 1);
+	mls_put_extensions(&x->list, NULL, 0);
+	cast_commit_list(x);
+	cast_refused(x, CV_EINVAL);
+	cv_buf_put_u8(&x->list, BY_REFERENCE); /* a reference to nothing */
+	cv_buf_put_vec(&x->list, "0123456789abcdef0123456789abcdef", 32);
+	cast_commit_list(x);
+	cast_refused(x, CV_ENOTFOUND);
+	put_by_value(&x->list, 0x0a0a); /* a proposal type that nobody knows */
+	cast_commit_list(x);
+	cast_refused(x, CV_EUNSUPPORTED);
+}
+
+/* x->list under the path of an honest empty commit, so that only the rule in question stands in the way. */
+static void commit_list_with_path(struct cast *x)
+{
+	struct mls_message m;
+	struct cv_buf honest;
+	struct cv_reader r;
+	struct commit c;
+
+	cv_buf_init(&honest, BUF_MAX);
+	assert_int_equal(forge_commit(x->a.group, SPAN_NONE, FORGE_NOTHING, &honest, NULL), 0);
+	assert_int_equal(mls_get_message(SPAN_OF(honest), &m), 0);
+	cv_reader_init(&r, m.pub.content.body.data, m.pub.content.body.len);
+	assert_int_equal(mls_get_commit(&r, &c), 0);
+	c.proposals = SPAN_OF(x->list);
+	mls_put_commit(&x->body, &c);
+	assert_int_equal(forge_message(x->a.group, MLS_PRIVATE_MESSAGE, MLS_CONTENT_COMMIT, SPAN_OF(x->body),
+				       m.pub.auth.confirmation_tag, &x->msg),
+			 0);
+	cv_buf_done(&honest);
+}
+
+/* The committer itself, a member twice, nobody, and far out. */
+static void test_removals(void **state)
+{
+	struct cast *x = *state;
+	uint32_t carol = mls_group_own_index(x->c.group);
+
+	put_remove(&x->list, mls_group_own_index(x->a.group));
+	commit_list_with_path(x);
+	cast_refused(x, CV_EINVAL);
+	put_remove(&x->list, carol);
+	put_remove(&x->list, carol);
+	commit_list_with_path(x);
+	cast_refused(x, CV_EINVAL);
+	put_remove(&x->list, 3);
+	commit_list_with_path(x);
+	cast_refused(x, CV_EINVAL);
+	put_remove(&x->list, UINT32_MAX);
+	commit_list_with_path(x);
+	cast_refused(x, CV_EINVAL);
+}
+
+/* Section 12.4.1: Update only by reference. */
+static void test_update_by_value(void **state)
+{
+	struct cast *x = *state;
+	struct cv_buf u;
+
+	cv_buf_init(&u, BUF_MAX);
+	assert_int_equal(mls_group_propose_update(x->a.group, NULL, NOTHING, &u), 0);
+	put_by_value(&x->list, MLS_PROPOSAL_UPDATE);
+	mls_put_leaf_node(&x->list, &x->a.group->kept[0]->p.update);
+	cast_commit_list(x);
+	cast_refused(x, CV_EINVAL);
+	cv_buf_done(&u);
+}
+
+/* Sections 7.3 and 10.1: KeyPackages that must not be added. */
+static void offer_spoiled(struct cast *x, void (*spoil)(struct cast *x, struct key_package *kp), bool sign_leaf,
+			  struct cv_buf *out)
+{
+	struct cv_span offer = person_offer(&x->d);
+	uint8_t sig[MLS_SIGNATURE_MAX], leaf_sig[MLS_SIGNATURE_MAX];
+	struct mls_signer signer = x->d.member.signer;
+	struct mls_message m;
+	struct cv_buf leaf, tbs;
+	struct cv_span part;
+	size_t n;
+
+	cv_buf_init(&leaf, BUF_MAX);
+	cv_buf_init(&tbs, BUF_MAX);
+	assert_int_equal(mls_get_message(offer, &m), 0);
+	struct key_package kp = m.key_package;
+	spoil(x, &kp);
+	mls_put_leaf_tbs(&leaf, &kp.leaf);
+	part = SPAN_OF(leaf);
+	if (sign_leaf) {
+		assert_int_equal(mls_crypto_sign(&signer, "LeafNodeTBS", &part, 1, leaf_sig, &n), 0);
+		kp.leaf.signature = SPAN(leaf_sig, n);
+	}
+	kp.signature = SPAN_NONE;
+	mls_put_key_package(&tbs, &kp);
+	part = SPAN(tbs.data, tbs.len - 1);
+	assert_int_equal(mls_crypto_sign(&signer, "KeyPackageTBS", &part, 1, sig, &n), 0);
+	kp.signature = SPAN(sig, n);
+	mls_put_message_head(out, MLS_KEY_PACKAGE);
+	mls_put_key_package(out, &kp);
+	cv_buf_done(&leaf);
+	cv_buf_done(&tbs);
+}
+
+static void spoil_nothing(struct cast *x, struct key_package *kp)
+{
+}
+static void spoil_expired(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.not_after = NOW - 1;
+}
+static void spoil_future(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.not_before = NOW + 1;
+}
+static void spoil_reversed(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.not_before = NOW;
+	kp->leaf.v.not_after = NOW - 10;
+}
+static void spoil_source(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.source = MLS_LEAF_COMMIT;
+	kp->leaf.parent_hash = SPAN_STR("x");
+}
+static void spoil_init_key(struct cast *x, struct key_package *kp)
+{
+	kp->init_key = kp->leaf.v.encryption_key;
+}
+static void spoil_small_order(struct cast *x, struct key_package *kp)
+{
+	static const uint8_t one[32] = {1};
+
+	kp->leaf.v.encryption_key = SPAN(one, 32);
+}
+static void spoil_suite(struct cast *x, struct key_package *kp)
+{
+	kp->suite = 3;
+}
+static void spoil_version(struct cast *x, struct key_package *kp)
+{
+	kp->version = 2;
+}
+static void spoil_versions(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.capabilities.versions = SPAN_STR("\x00\x02");
+}
+static void spoil_suites(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.capabilities.suites = SPAN_STR("\x00\x03");
+}
+static void spoil_credentials(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.capabilities.credentials = SPAN_STR("\x00\x02");
+}
+static void spoil_extension(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.extensions = SPAN_STR("\xf0\x55\x00");
+}
+static void spoil_kp_extension(struct cast *x, struct key_package *kp)
+{
+	kp->extensions = SPAN_STR("\xf0\x55\x00");
+}
+static void spoil_member_key(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.encryption_key = mls_tree_leaf(x->c.group->cur->tree, 0)->v.encryption_key;
+}
+static void spoil_member_identity(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.signature_key = x->c.member.signature_key;
+}
+
+static void test_key_packages(void **state)
+{
+	struct cast *x = *state;
+	const struct {
+		void (*spoil)(struct cast *x, struct key_package *kp);
+		bool sign_leaf;
+		int want;
+	} all[] = {
+		{spoil_nothing, true, CV_EAUTH}, /* the confirmation tag: the control */
+		{spoil_expired, true, CV_EEXPIRED},       {spoil_future, true, CV_EEXPIRED},
+		{spoil_reversed, true, CV_EEXPIRED},      {spoil_expired, false, CV_EEXPIRED},
+		{spoil_source, true, CV_EINVAL},          {spoil_init_key, true, CV_EINVAL},
+		{spoil_small_order, true, CV_EINVAL},     {spoil_suite, true, CV_EUNSUPPORTED},
+		{spoil_version, true, CV_EUNSUPPORTED},   {spoil_versions, true, CV_EUNSUPPORTED},
+		{spoil_suites, true, CV_EUNSUPPORTED},    {spoil_credentials, true, CV_EUNSUPPORTED},
+		{spoil_extension, true, CV_EUNSUPPORTED}, {spoil_kp_extension, true, CV_EUNSUPPORTED},
+		{spoil_member_key, true, CV_EEXIST},
+	};
+	struct cv_buf kp;
+
+	cv_buf_init(&kp, BUF_MAX);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		cv_buf_reset(&kp);
+		offer_spoiled(x, all[i].spoil, all[i].sign_leaf, &kp);
+		put_add(&x->list, SPAN_OF(kp));
+		cast_commit_list(x);
+		cast_refused(x, all[i].want);
+		/* The maker refuses it as well. */
+		if (all[i].want != CV_EAUTH) {
+			struct mls_commit_output out;
+			struct cv_span one = SPAN_OF(kp);
+
+			assert_int_equal(
+				mls_group_commit(x->c.group, &(struct mls_commit){.adds = &one, .n_adds = 1}, &out),
+				all[i].want);
+			assert_false(mls_group_has_pending(x->c.group));
+		}
+	}
+	/* Signatures: of the leaf, of the package. */
+	cv_buf_reset(&kp);
+	offer_spoiled(x, spoil_nothing, false, &kp);
+	kp.data[kp.len - 1] ^= 1;
+	put_add(&x->list, SPAN_OF(kp));
+	cast_commit_list(x);
+	cast_refused(x, CV_EAUTH);
+	/* The same client twice in one commit, and one who is a member already. */
+	cv_buf_reset(&kp);
+	offer_spoiled(x, spoil_nothing, true, &kp);
+	put_add(&x->list, SPAN_OF(kp));
+	put_add(&x->list, SPAN_OF(kp));
+	cast_commit_list(x);
+	cast_refused(x, CV_EEXIST);
+	cv_buf_reset(&kp);
+	offer_spoiled(x, spoil_member_identity, true, &kp);
+	put_add(&x->list, SPAN_OF(kp));
+	cast_commit_list(x);
+	cast_refused(x, CV_EAUTH); /* Carol's key, Dave's signature */
+	put_add(&x->list, person_offer(&x->c));
+	cast_commit_list(x);
+	cast_refused(x, CV_EEXIST);
+	/* The longest validity allowed here. */
+	x->b.group->opt.lifetime_max = 300;
+	put_add(&x->list, person_offer(&x->d));
+	cast_commit_list(x);
+	cast_refused(x, CV_EEXPIRED);
+	cv_buf_done(&kp);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_CAST(test_control),         WITH_CAST(test_lists),        WITH_CAST(test_removals),
+		WITH_CAST(test_update_by_value), WITH_CAST(test_key_packages),
+	};
+
+	return cmocka_run_group_tests_name("mls refuses lists", tests, NULL, NULL);
+}
