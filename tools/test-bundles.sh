@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Type-checks the TypeScript tests and bundles them into BUILD/tests.
+# Type-checks the TypeScript tests, bundles them into BUILD/tests, and builds the client with test hooks.
 # usage: tools/test-bundles.sh BUILD-FOLDER
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$(realpath "$1")
+# Never part of a normal build: it hands out keys.
+ninja -C "$build" --quiet conclave-cli-testhooks
 cd tests
 npx --no-install tsc --noEmit -p .
 node build.mjs "$build/tests"
