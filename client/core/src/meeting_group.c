@@ -279,6 +279,8 @@ static void entered_group(struct client_meeting *m)
 						  .epoch = client_group_epoch(m->group),
 						  .participants = (uint32_t)client_group_count(m->group),
 						  .text = m->info.title,
+						  .run_id = m->info.run_id,
+						  .relay = client_join_relay(m),
 						  .tls = peer.tls,
 						  .cipher = peer.cipher});
 	if (take_epoch(m) != 0)

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Something between clients and the relay: a wire that can be cut, or (with the relay's own key) an ear inside TLS.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect as tcpConnect, createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { connect as tlsConnect, createServer as tlsServer, type TLSSocket } from 'node:tls';
+import { freePorts } from './build';
+import type { Site } from './site';
+
+/** The relay now listens elsewhere; gives the port of its URL, where the clients knock, and its own. */
+async function moveRelay(site: Site): Promise<{ front: number; behind: number }> {
+  const front = Number(new URL(site.relayUrl).port);
+  const [behind] = await freePorts(1);
+  await site.relay.stop();
+  const conf = readFileSync(site.relayConf, 'utf8');
+  const moved = conf.replace(/^(\s*listen\s*=).*$/m, `$1 127.0.0.1:${behind}`);
+  if (moved === conf) throw new Error('relay.conf names no address');
+  writeFileSync(site.relayConf, moved);
+  await site.startRelay();
+  return { front, behind: behind! };
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.on('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+}
+
+/** Passes bytes on until it is cut. */
+export class Wire {
+  private readonly pairs = new Set<[Socket, Socket]>();
+  private constructor(private readonly server: Server) {}
+
+  static async before(site: Site): Promise<Wire> {
+    const { front, behind } = await moveRelay(site);
+    const server = createServer((client) => {
+      const relay = tcpConnect(behind, '127.0.0.1');
+      const pair: [Socket, Socket] = [client, relay];
+      wire.pairs.add(pair);
+      for (const [from, to] of [pair, [relay, client]] as [Socket, Socket][]) {
+        from.setNoDelay(true).pipe(to);
+        from.on('error', () => to.destroy());
+        from.on('close', () => {
+          to.destroy();
+          wire.pairs.delete(pair);
+        });
+      }
+    });
+    const wire = new Wire(server);
+    await listen(server, front);
+    return wire;
+  }
+
+  /** Resets every connection, at both ends; how many there were. */
+  reset(): number {
+    const n = this.pairs.size;
+    for (const pair of [...this.pairs]) pair.forEach((socket) => socket.resetAndDestroy());
+    return n;
+  }
+
+  close(): void {
+    this.server.close();
+    this.reset();
+  }
+}
+
+/** What a WebSocket connection carries in one direction: HTTP head, then the payloads, unmasked, one after another. */
+class Payloads {
+  readonly parts: Buffer[] = [];
+  private rest: Buffer = Buffer.alloc(0);
+  private head = true;
+
+  take(data: Buffer): void {
+    this.rest = this.rest.length ? Buffer.concat([this.rest, data]) : data;
+    if (this.head) {
+      const end = this.rest.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      this.parts.push(this.rest.subarray(0, end + 4));
+      this.rest = this.rest.subarray(end + 4);
+      this.head = false;
+    }
+    while (this.frame());
+  }
+
+  private frame(): boolean {
+    const b = this.rest;
+    if (b.length < 2) return false;
+    const masked = (b[1]! & 0x80) !== 0;
+    const short = b[1]! & 0x7f;
+    const extra = short === 126 ? 2 : short === 127 ? 8 : 0;
+    const start = 2 + extra + (masked ? 4 : 0);
+    if (b.length < start) return false;
+    const length = extra === 2 ? b.readUInt16BE(2) : extra === 8 ? Number(b.readBigUInt64BE(2)) : short;
+    if (b.length < start + length) return false;
+    const payload = Buffer.from(b.subarray(start, start + length));
+    if (masked) for (let i = 0; i < length; i++) payload[i]! ^= b[start - 4 + (i & 3)]!;
+    this.parts.push(payload);
+    this.rest = b.subarray(start + length);
+    return true;
+  }
+}
+
+/** Sits in the relay's place with the relay's key, and keeps what passes. Unknown to clients: the pin is the right one. */
+export class Ear {
+  private readonly streams: { in: Payloads; out: Payloads }[] = [];
+  private readonly sockets = new Set<Socket>();
+  private constructor(private readonly server: Server) {}
+
+  static async before(site: Site): Promise<Ear> {
+    const { front, behind } = await moveRelay(site);
+    const file = (name: string) => readFileSync(join(site.relayData, name));
+    const options = { key: file('tls.key'), cert: file('tls.pem'), minVersion: 'TLSv1.3' as const, ALPNProtocols: ['http/1.1'] };
+    const server = tlsServer(options, (client) => ear.serve(client, behind));
+    const ear = new Ear(server);
+    await listen(server, front);
+    return ear;
+  }
+
+  private serve(client: TLSSocket, behind: number): void {
+    const relay = tlsConnect({ port: behind, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] });
+    const kept = { in: new Payloads(), out: new Payloads() };
+    this.streams.push(kept);
+    for (const [from, to, side] of [[client, relay, kept.in], [relay, client, kept.out]] as const) {
+      this.sockets.add(from);
+      from.setNoDelay(true);
+      from.on('data', (data: Buffer) => {
+        side.take(data);
+        if (to.writable && !to.write(data)) {
+          from.pause();
+          to.once('drain', () => from.resume());
+        }
+      });
+      from.on('error', () => to.destroy());
+      from.on('close', () => to.destroy());
+    }
+  }
+
+  /** All that reached the relay, and all that it sent. */
+  heard(): { in: Buffer; out: Buffer } {
+    const side = (s: 'in' | 'out') => Buffer.concat(this.streams.flatMap((stream) => stream[s].parts));
+    return { in: side('in'), out: side('out') };
+  }
+
+  close(): void {
+    this.server.close();
+    this.sockets.forEach((s) => s.destroy());
+  }
+}
