@@ -51,6 +51,9 @@ test('the page comes with a strict policy and from this server alone', async () 
   assert.equal(page.headers['x-content-type-options'], 'nosniff');
   assert.equal(page.headers['referrer-policy'], 'no-referrer');
   assert.doesNotMatch(page.text, /src="https?:|href="https?:/);
+  const parts = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map((m) => m[1]!);
+  assert.ok(parts.length >= 2);
+  for (const part of parts) assert.equal((await send(`${site.url}${part}`, 'GET')).status, 200, part);
 });
 
 test('paths cannot leave the folder of the pages', async () => {

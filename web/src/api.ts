@@ -59,7 +59,7 @@ async function post(path: string, body: object): Promise<unknown> {
 export const show = (token: string): Promise<Account> => post('show', { token }) as Promise<Account>;
 
 class Computer {
-  #worker = new Worker('/validate-worker.js', { type: 'module' });
+  #worker = new Worker('/web/validate-worker.js', { type: 'module' });
   #next = 1;
   #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (reason: Failure) => void }>();
 

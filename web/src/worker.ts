@@ -20,7 +20,7 @@ const STRETCHING = { 'argon2id-custom': { iterations: 3, memory: 65536, parallel
 let list: Promise<void> | null = null;
 
 async function ensureList(): Promise<void> {
-  list ??= fetch('/common-passwords.txt').then(async (answer) => {
+  list ??= fetch('/web/common-passwords.txt').then(async (answer) => {
     if (!answer.ok) throw new Error(`common-passwords.txt: ${answer.status}`);
     loadCommon(await answer.text());
   });

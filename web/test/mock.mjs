@@ -39,7 +39,7 @@ async function api(name, request, response) {
 createServer((request, response) => {
   const path = new URL(request.url, 'http://localhost').pathname;
   if (path.startsWith('/api/v1/validation/')) return void api(path.split('/').at(-1), request, response);
-  const name = path === '/validate' ? 'validate.html' : path.slice(1);
+  const name = path === '/validate' ? 'validate.html' : path.startsWith('/web/') ? path.slice(5) : '';
   try {
     const content = readFileSync(join(webdir, name.replaceAll('/', '')));
     response.writeHead(200, {

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes wrong before a meeting: passwords, links, clocks, invitations, pins. One clear line and the right exit code.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { programs, source } from '../lib/build';
+import { validationLink } from '../lib/outbox';
+import { Proc } from '../lib/process';
+import { ADMIN, PASSWORD, Person, Site } from '../lib/site';
+
+const USAGE = 2;
+const REFUSED = 3;
+const UNREACHABLE = 4;
+const SECURITY = 5;
+let site: Site;
+let bob: Person;
+let meeting: string;
+
+before(async () => {
+  site = await Site.create('client');
+  bob = await site.user('bob@example.org', 'Bob', 'Berg');
+  meeting = await site.admin.meeting('Round', ['bob@example.org']);
+});
+after(() => site.stop());
+
+/** Runs conclave-cli with text output, as a person does, and checks that it says why in one line. */
+async function fails(person: Person, args: string[], code: number, words: RegExp, input?: string, wrap: string[] = []): Promise<void> {
+  const [command, ...rest] = [...wrap, programs.cli(), '--profile', person.profile, ...args];
+  const proc = new Proc(command!, rest, input === undefined ? {} : { input });
+  assert.equal(await proc.exit(60000), code, proc.report());
+  const lines = proc.stderr.trim().split('\n');
+  assert.equal(lines.length, 1, proc.stderr);
+  assert.match(lines[0]!, words);
+}
+const loginArgs = (email: string) => ['login', '--manager', site.url, '--org', site.organisation, email, '--password-stdin'];
+
+test('a wrong password and an unknown account are refused with the same words', async () => {
+  const said: string[] = [];
+  for (const email of ['bob@example.org', 'nobody@example.org']) {
+    const proc = new Proc(programs.cli(), ['--profile', site.person(email, '-wrong').profile, ...loginArgs(email)], {
+      input: 'not the right password at all\n',
+    });
+    assert.equal(await proc.exit(), REFUSED, proc.report());
+    said.push(proc.stderr.replaceAll(email, 'EMAIL'));
+  }
+  assert.equal(said[0], said[1]);
+});
+
+test('weak passwords are refused before anything is registered, and the link stays valid', async () => {
+  await site.admin.cli(['user', 'invite', 'marie.durand@example.org']);
+  const link = await validationLink(site.outbox, 'marie.durand@example.org');
+  const marie = site.person('marie.durand@example.org');
+  const { passwords } = JSON.parse(readFileSync(join(source, 'tests/data/passwords.json'), 'utf8')) as {
+    passwords: { password: string; ok: boolean }[];
+  };
+  const weak = passwords.filter((p) => !p.ok && p.password !== '').slice(0, 8);
+  for (const { password } of weak)
+    await fails(marie, ['validate', link, '--first-name', 'Marie', '--last-name', 'Durand', '--password-stdin'], USAGE, /password/i, `${password}\n`);
+  await marie.validate(link, 'Marie', 'Durand', passwords.find((p) => p.ok)!.password);
+});
+
+test('a used, an altered and a foreign link are told apart', async () => {
+  const link = site.adminLink;
+  const eve = site.person('eve@example.org');
+  const args = (l: string) => ['validate', l, '--first-name', 'E', '--last-name', 'V', '--password-stdin'];
+  await fails(eve, args(link), REFUSED, /used/i, `${PASSWORD}\n`);
+  const altered = link.replace(/t=(.)/, (_, c: string) => `t=${c === 'A' ? 'B' : 'A'}`);
+  await fails(site.person('eve@example.org', '-2'), args(altered), REFUSED, /not known|copied/i, `${PASSWORD}\n`);
+  const foreign = link.replace(/org=[0-9a-f]{64}/, `org=${'ab'.repeat(32)}`);
+  await fails(site.person('eve@example.org', '-3'), args(foreign), SECURITY, /fingerprint|organisation/i, `${PASSWORD}\n`);
+  await fails(eve, args('https://nonsense'), USAGE, /link/i, `${PASSWORD}\n`);
+});
+
+test('who is not invited is refused', async () => {
+  const closed = await site.admin.meeting('Closed', [ADMIN]);
+  await fails(bob, ['join', closed], REFUSED, /invited|no such/i);
+  await fails(bob, ['join', '00'.repeat(16)], REFUSED, /no such|not invited/i);
+  await fails(bob, ['meeting', 'create', '--title', 'Mine', '--invite', ADMIN], REFUSED, /role/i);
+  await site.admin.cli(['meeting', 'cancel', closed]);
+  await fails(site.admin, ['join', closed], REFUSED, /cancelled/i);
+});
+
+test('mistakes in the command line are usage errors', async () => {
+  for (const args of [['join'], ['join', 'xyz'], ['dance'], ['join', meeting, '--duration', '-1'], ['join', meeting, '--nonsense']]) {
+    const proc = new Proc(programs.cli(), ['--profile', bob.profile, ...args]);
+    assert.equal(await proc.exit(), USAGE, proc.report());
+    assert.notEqual(proc.stderr.trim(), '');
+  }
+  const out = new Proc(programs.cli(), ['--profile', site.person('out@example.org').profile, 'whoami']);
+  assert.notEqual(await out.exit(), 0);
+});
+
+test('a file that is no medium is said so before anybody is disturbed', async () => {
+  await fails(bob, ['join', meeting, '--camera', join(source, 'README.md'), '--duration', '2'], USAGE, /README\.md/);
+  await fails(bob, ['join', meeting, '--audio', '/nonexistent.flac', '--duration', '2'], USAGE, /nonexistent\.flac/);
+});
+
+test('a clock four minutes off works, one ten minutes off is said so', async () => {
+  for (const offset of ['-4m', '+4m']) {
+    const off = site.person('bob@example.org', offset);
+    const proc = new Proc('faketime', ['-f', offset, programs.cli(), '--profile', off.profile, ...loginArgs('bob@example.org')], {
+      input: `${PASSWORD}\n`,
+    });
+    assert.equal(await proc.exit(), 0, `${offset}: ${proc.report()}`);
+    const join = new Proc('faketime', ['-f', offset, programs.cli(), '--profile', off.profile, '--json', 'join', meeting, '--duration', '1'], { end: false });
+    site.processes.push(join);
+    assert.equal(await join.exit(60000), 0, `${offset}: ${join.report()}`);
+  }
+  for (const offset of ['-10m', '+10m'])
+    await fails(site.person('bob@example.org', offset), loginArgs('bob@example.org'), USAGE, /clock/i, `${PASSWORD}\n`, ['faketime', '-f', offset]);
+});
+
+/** Somebody else's server where ours was. */
+async function impostor(url: string): Promise<Server> {
+  const key = join(site.dir, 'impostor.key');
+  const cert = join(site.dir, 'impostor.crt');
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'ignore' });
+  const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, res) => {
+    requests++;
+    res.writeHead(500).end();
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.on('error', reject);
+    server.listen(Number(new URL(url).port), '127.0.0.1', resolve);
+  });
+  return server;
+}
+let requests = 0;
+
+test('a relay with an unpinned certificate gets not a single request', async () => {
+  await site.relay.stop();
+  const server = await impostor(site.relayUrl);
+  try {
+    requests = 0;
+    await fails(bob, ['join', meeting, '--duration', '1'], SECURITY, /pin|certificate|key/i);
+    assert.equal(requests, 0);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+  await site.startRelay();
+});
+
+test('a manager with an unpinned certificate gets not a single request', async () => {
+  await site.manager.stop();
+  const server = await impostor(site.url);
+  try {
+    requests = 0;
+    await fails(bob, ['meeting', 'list'], SECURITY, /pin|certificate|key/i);
+    await fails(bob, ['join', meeting, '--duration', '1'], SECURITY, /pin|certificate|key/i);
+    assert.equal(requests, 0);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+test('a manager that is away is unreachable', async () => {
+  await fails(bob, ['meeting', 'list'], UNREACHABLE, /reach|connect|refused/i);
+  await site.startManager();
+  await bob.cli(['meeting', 'list']);
+});
