@@ -14,6 +14,15 @@
 #define PARTS_MAX     100
 /* So long a recording's first key picture may wait for one with all its layers: it decides the size of the part. */
 #define WAIT_FULL_US 1500000
+/* Pictures that show nothing (after a key picture without its upper layers) are kept back, see hold(). */
+#define HELD_MAX       128
+#define HELD_BYTES_MAX (8u << 20)
+
+struct held {
+	int64_t at_ms;
+	size_t len;
+	bool key;
+};
 
 struct client_record {
 	char *base;
@@ -28,6 +37,9 @@ struct client_record {
 	struct media_vp9_merge merge;
 	struct cv_buf bytes;
 	struct media_vp9_size want; /* of the last complete key picture */
+	struct cv_buf held_bytes;
+	struct held held[HELD_MAX];
+	size_t n_held;
 };
 
 static int fail(const struct client_record *r, const char *suffix, int err, char ret_text[CLIENT_TEXT_MAX])
@@ -79,6 +91,7 @@ int client_record_open(const char *base, char ret_text[CLIENT_TEXT_MAX], struct 
 	}
 	r->part = 1;
 	cv_buf_init(&r->bytes, MEDIA_PICTURE_BYTES_MAX + 4096);
+	cv_buf_init(&r->held_bytes, HELD_BYTES_MAX);
 	int err = open_part(r, ret_text);
 	if (err == 0)
 		err = open_list(r, ret_text);
@@ -193,6 +206,36 @@ static void list_frame(struct client_record *r, const char *kind, uint32_t frame
 		kind, frame, r->part, (long long)at_ms, (long long)delay_us, full ? "true" : "false");
 }
 
+static void drop_held(struct client_record *r)
+{
+	cv_buf_reset(&r->held_bytes);
+	r->n_held = 0;
+}
+
+static int write_held(struct client_record *r, char ret_text[CLIENT_TEXT_MAX])
+{
+	const uint8_t *at = r->held_bytes.data;
+	int err = 0;
+	for (size_t i = 0; i < r->n_held && err == 0; at += r->held[i].len, i++)
+		err = add(r, MEDIA_PICTURE, r->held[i].at_ms, r->held[i].key, at, r->held[i].len, ret_text);
+	drop_held(r);
+	return err;
+}
+
+/*
+ * A picture that shows nothing is written only when a shown one needs it for decoding: players count every packet as a
+ * picture, and ffmpeg copies no streams with many invisible ones. Usually the next thing is another key picture.
+ */
+static int hold(struct client_record *r, int64_t at_ms, bool key, char ret_text[CLIENT_TEXT_MAX])
+{
+	if (r->n_held == HELD_MAX || cv_buf_put(&r->held_bytes, r->bytes.data, r->bytes.len) < 0) {
+		int err = write_held(r, ret_text);
+		return err < 0 ? err : add(r, MEDIA_PICTURE, at_ms, key, r->bytes.data, r->bytes.len, ret_text);
+	}
+	r->held[r->n_held++] = (struct held){.at_ms = at_ms, .len = r->bytes.len, .key = key};
+	return 0;
+}
+
 int client_record_picture(struct client_record *r, const struct media_picture *p, int64_t now_us,
 			  char ret_text[CLIENT_TEXT_MAX])
 {
@@ -209,12 +252,16 @@ int client_record_picture(struct client_record *r, const struct media_picture *p
 	if (media_vp9_merge(&r->merge, p->data, p->layer_len, p->layers, &r->bytes, &shown) < 0)
 		return 0;
 	int64_t at_ms = time_ms(r, p->capture_us, p->arrival_us);
-	int err = add(r, MEDIA_PICTURE, at_ms, p->key, r->bytes.data, r->bytes.len, ret_text);
-	if (err < 0)
-		return err;
-	if (shown.width)
+	if (p->key)
+		drop_held(r); /* nothing before it is needed any more */
+	if (!shown.width)
+		return hold(r, at_ms, p->key, ret_text);
+	int err = write_held(r, ret_text);
+	if (err == 0)
+		err = add(r, MEDIA_PICTURE, at_ms, p->key, r->bytes.data, r->bytes.len, ret_text);
+	if (err == 0)
 		list_frame(r, "picture", p->frame, at_ms, now_us - p->capture_us, p->full);
-	return 0;
+	return err;
 }
 
 int client_record_voice(struct client_record *r, const struct media_unit *u, int64_t now_us,
@@ -244,6 +291,7 @@ int client_record_close(struct client_record *r, char ret_text[CLIENT_TEXT_MAX])
 	if (r->list && fclose(r->list) != 0 && err == 0)
 		err = fail(r, ".frames.jsonl", CV_EIO, ret_text);
 	cv_buf_done(&r->bytes);
+	cv_buf_done(&r->held_bytes);
 	cv_free(r->base);
 	cv_free(r);
 	return err;

@@ -181,6 +181,24 @@ static void test_dropped_layers_keep_the_size(void **state)
 	assert_false(exists("layers-2.webm"));
 }
 
+/* A key picture that came without its upper layers shows nothing, nor does what builds on it: the file omits both. */
+static void test_lower_key_pictures_show_nothing(void **state)
+{
+	struct sender s;
+	struct client_events *q = begin(&s, "lower");
+	camera(&s, 640, 360);
+	send_pictures(&s, 0, 10, 2, 0);
+	camera(&s, 640, 360);
+	client_viewer_set_top(s.viewer, 0);
+	send_pictures(&s, 10, 8, 0, 10);
+	camera(&s, 640, 360);
+	client_viewer_set_top(s.viewer, 2);
+	send_pictures(&s, 18, 9, 2, 18);
+	end(&s, q);
+	assert_int_equal(listed("lower", "picture", 1), 19);
+	assert_false(exists("lower-2.webm"));
+}
+
 static void test_another_camera_is_another_file(void **state)
 {
 	struct sender s;
@@ -235,6 +253,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_threads_feed_a_third),
 		cmocka_unit_test(test_dropped_layers_keep_the_size),
+		cmocka_unit_test(test_lower_key_pictures_show_nothing),
 		cmocka_unit_test(test_another_camera_is_another_file),
 		cmocka_unit_test(test_camera_that_comes_later),
 		cmocka_unit_test(test_wild_times_are_tamed),
