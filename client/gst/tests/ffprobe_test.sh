@@ -11,11 +11,11 @@ for name in meeting full; do
 	shown=$(ffprobe -v error -count_frames -select_streams v -show_entries stream=nb_read_frames -of csv=p=0 "$3/$name.webm")
 	sizes=$(ffprobe -v error -select_streams v -show_entries frame=width,height -of csv=p=0 "$3/$name.webm" | sort -u)
 	voice=$(ffprobe -v error -count_frames -select_streams a -show_entries stream=nb_read_frames -of csv=p=0 "$3/$name.webm")
-	errors=$(ffmpeg -v warning -xerror -i "$3/$name.webm" -f null - 2>&1) || { echo "$name: $errors"; exit 1; }
+	errors=$(ffmpeg -v error -xerror -i "$3/$name.webm" -f null - 2>&1) || { echo "$name: $errors"; exit 1; }
 	echo "$name: $listed pictures listed, $shown shown, sizes $sizes, $voice voice frames $errors"
 	[ "$sizes" = '640,360' ] || { echo "$name: sizes differ"; exit 1; }
 	[ "$voice" -gt 40 ] || { echo "$name: no voice"; exit 1; }
-	[ -z "$errors" ] || { echo "$name: warnings"; exit 1; }
+	[ -z "$errors" ] || { echo "$name: ffmpeg finds errors"; exit 1; }
 	# The recording of the full disk was cut back: it shows less than was listed, but not nothing.
 	if [ "$name" = meeting ]; then
 		[ "$shown" -eq "$listed" ] || { echo 'frames are missing or shown twice'; exit 1; }
