@@ -102,6 +102,9 @@ static void tick(void *arg)
 	if (m->phase == PHASE_IN) {
 		client_meeting_group_tick(m, now);
 		client_report_tick(m, now);
+	} else if (m->lost_us != 0 && m->group != NULL && client_group_active(m->group)) {
+		/* Still a member: when the relay is lost to all, the manager must not take the run for dead. */
+		client_report_tick(m, now);
 	}
 	if (now - m->second_us >= 1000000) {
 		m->second_us = now;
