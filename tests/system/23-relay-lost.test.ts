@@ -50,7 +50,7 @@ test('a killed relay: exit code 4 after 30 s, recordings kept', async (t) => {
     const lines = p.stderr.trim().split('\n');
     assert.equal(lines.length, 1, p.stderr);
     assert.match(lines[0]!, /the relay is lost.*30 seconds/);
-    const left = p.events.at(-1)!;
+    const left = await p.event('left');
     assert.deepEqual([left['event'], left['exit']], ['left', 4]);
     const file = join(dirs[i]!, `${['bruno', 'anna'][i]}@example.org.webm`);
     const got = await play(file);
