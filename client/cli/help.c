@@ -21,7 +21,7 @@ static const char general[] = "conclave-cli: end-to-end-encrypted meetings in a 
 			      "  --version       version\n"
 			      "\n"
 			      "'conclave-cli COMMAND --help' tells more of each.\n"
-			      "Exit codes: 0 done, 2 usage, 3 refused, 4 unreachable, 5 security failure.\n";
+			      "Exit codes: 0 done, 2 usage or a local fault (files, devices), 3 refused, 4 unreachable, 5 security failure.\n";
 
 static const struct {
 	const char *command, *text;

@@ -125,3 +125,9 @@ test("markers and keys are nowhere in the relay's memory and traffic", async (t)
   t.diagnostic(`traffic: ${traffic.in.length} bytes in, ${traffic.out.length} bytes out`);
   if (!root) t.diagnostic("the relay's memory was not searched: that takes root");
 });
+
+test('the client that people get has none of these hooks', () => {
+  const hook = 'CONCLAVE_HOOK_SECRETS';
+  assert.ok(readFileSync(programs.hooked()).includes(hook));
+  assert.ok(!readFileSync(programs.cli()).includes(hook));
+});

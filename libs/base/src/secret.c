@@ -74,6 +74,8 @@ int cv_process_harden(void)
 
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
+	/* A file at its size limit is a failed write like a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return CV_EIO;
 	return sodium_init() < 0 ? CV_ECRYPTO : 0;

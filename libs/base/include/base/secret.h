@@ -40,7 +40,7 @@ CV_PUBLIC int cv_rng_fill(const struct cv_rng *rng, void *out, size_t len) CV_NO
 
 /*
  * For programs, before the first secret: no core dumps, not dumpable (no ptrace by other processes of the user),
- * SIGPIPE ignored, umask 077. 0 or CV_EIO.
+ * SIGPIPE and SIGXFSZ ignored, umask 077. 0 or CV_EIO.
  */
 CV_PUBLIC int cv_process_harden(void) CV_NODISCARD;
 

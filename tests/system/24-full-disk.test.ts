@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The disk is full while recording or receiving: one clear line, the meeting goes on, what was recorded plays (R74).
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { media, programs } from '../lib/build';
+import { play } from '../lib/playable';
+import { type Proc } from '../lib/process';
+import { Site, lastStats, type JoinOptions, type Person } from '../lib/site';
+
+const ROOM = 600 * 1024;
+let site: Site;
+let anna: Person;
+let bruno: Person;
+const mounted: string[] = [];
+
+before(async () => {
+  site = await Site.create('disk');
+  [anna, bruno] = await Promise.all([
+    site.user('anna@example.org', 'Anna', 'Arendt', 'organiser'),
+    site.user('bruno@example.org', 'Bruno', 'Bel'),
+  ]);
+});
+after(async () => {
+  await Promise.all(site.processes.map((p) => p.stop()));
+  mounted.forEach((dir) => execFileSync('umount', [dir]));
+  await site.stop();
+});
+
+const frames = (p: Proc) => (lastStats(p, (s) => s['direction'] === 'in' && s['stream'] === 'camera')?.['frames'] ?? 0) as number;
+const more = async (p: Proc, count: number) => {
+  const now = frames(p);
+  await p.until(`${count} more frames`, () => (frames(p) >= now + count ? true : undefined));
+};
+
+/** Anna talks and shows, Bruno records until there is no more room. */
+async function record(dir: string, o: JoinOptions, why: RegExp): Promise<{ a: Proc; b: Proc; file: string }> {
+  const meeting = await anna.meeting('Ward round', ['bruno@example.org']);
+  const a = anna.join(meeting, { camera: media.clip, audio: media.voice, loop: true });
+  await a.event('joined');
+  const b = bruno.join(meeting, { record: dir, ...o });
+  await b.event('joined');
+  const error = await b.event('error', () => true, 30000);
+  assert.match(error['message'], why);
+  assert.match(error['message'], /anna@example\.org/, 'it says which recording');
+  // The meeting goes on, in both directions of the group.
+  await more(b, 60);
+  assert.equal(b.events.filter((e) => e['event'] === 'left').length, 0);
+  return { a, b, file: join(dir, 'anna@example.org.webm') };
+}
+async function plays(file: string): Promise<string> {
+  const got = await play(file);
+  assert.equal(got.complaints, '', file);
+  assert.ok(got.pictures >= 30 && got.voice >= 1000, `${got.pictures} pictures, ${got.voice} ms of voice`);
+  return `${statSync(file).size} bytes: ${got.pictures} pictures, ${got.voice} ms of voice`;
+}
+
+test('a full file system', { skip: process.getuid?.() === 0 ? false : 'mounting a small file system takes root' }, async (t) => {
+  const dir = join(site.dir, 'small');
+  mkdirSync(dir);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${ROOM}`, 'tmpfs', dir]);
+  mounted.push(dir);
+  const { a, b, file } = await record(dir, { acceptFiles: dir }, /No space left/);
+  t.diagnostic(await plays(file));
+
+  // A file that has no room either: its transfer fails with a line, nothing of it is left.
+  const path = join(site.dir, 'large.bin');
+  writeFileSync(path, Buffer.alloc(3_000_000, 'x'));
+  a.send({ command: 'send-file', path });
+  const failed = await b.event('file-failed');
+  assert.match(failed['message'], /No space left/);
+  assert.deepEqual(readdirSync(dir).filter((n) => n.includes('large') || n.includes('.part')), []);
+  await more(b, 30);
+  b.send({ command: 'leave' });
+  assert.equal(await b.exit(), 2, 'the recording is not whole');
+  assert.equal(b.stderr.trim().split('\n').filter((l) => l.includes('No space left')).length, 1, b.stderr);
+  assert.ok(!b.stderr.includes('recording') || b.stderr.match(/recording/g)!.length === 1, b.stderr);
+  await plays(file);
+  a.send({ command: 'leave' });
+  assert.equal(await a.exit(), 0);
+});
+
+test('a limit on the size of files', async (t) => {
+  const dir = join(site.dir, 'limited');
+  mkdirSync(dir);
+  const wrapper = join(site.dir, 'limited-cli');
+  writeFileSync(wrapper, `#!/bin/bash\nulimit -f ${ROOM / 1024}\nexec '${programs.cli()}' "$@"\n`);
+  chmodSync(wrapper, 0o755);
+  const { a, b, file } = await record(dir, { program: wrapper }, /File too large/);
+  t.diagnostic(await plays(file));
+  b.send({ command: 'leave' });
+  assert.equal(await b.exit(), 2);
+  await plays(file);
+  a.send({ command: 'leave' });
+  assert.equal(await a.exit(), 0);
+});
