@@ -4,24 +4,26 @@
 
 #include "cli.h"
 
-static const char general[] = "conclave-cli: end-to-end-encrypted meetings in a terminal\n"
-			      "\n"
-			      "usage: conclave-cli [--profile DIR] [--json] COMMAND\n"
-			      "\n"
-			      "  validate LINK --first-name F --last-name L   make your account ready, once\n"
-			      "  login --manager URL EMAIL                    sign in; stays signed in until 'logout'\n"
-			      "  logout | whoami\n"
-			      "  meeting create | list | show | invite | uninvite | cancel\n"
-			      "  join ID                                      take part in a meeting\n"
-			      "  user list | invite | set-role | disable      for administrators\n"
-			      "\n"
-			      "  --profile DIR   where this installation's key and session are kept\n"
-			      "                  (default: $XDG_DATA_HOME/conclave or ~/.local/share/conclave)\n"
-			      "  --json          events as one JSON object per line on standard output\n"
-			      "  --version       version\n"
-			      "\n"
-			      "'conclave-cli COMMAND --help' tells more of each.\n"
-			      "Exit codes: 0 done, 2 usage or a local fault (files, devices), 3 refused, 4 unreachable, 5 security failure.\n";
+static const char general[] =
+	"conclave-cli: end-to-end-encrypted meetings in a terminal\n"
+	"\n"
+	"usage: conclave-cli [--profile DIR] [--json] COMMAND\n"
+	"\n"
+	"  validate LINK --first-name F --last-name L   make your account ready, once\n"
+	"  login --manager URL EMAIL                    sign in; stays signed in until 'logout'\n"
+	"  logout | whoami\n"
+	"  meeting create | list | show | invite | uninvite | cancel\n"
+	"  join ID                                      take part in a meeting\n"
+	"  user list | invite | set-role | disable      for administrators\n"
+	"\n"
+	"  --profile DIR   where this installation's key and session are kept\n"
+	"                  (default: $XDG_DATA_HOME/conclave or ~/.local/share/conclave)\n"
+	"  --json          events as one JSON object per line on standard output\n"
+	"  --version       version\n"
+	"\n"
+	"'conclave-cli COMMAND --help' tells more of each.\n"
+	"Exit codes: 0 done, 2 usage or a local fault (files, devices), 3 refused, 4 unreachable,\n"
+	"5 security failure.\n";
 
 static const struct {
 	const char *command, *text;
