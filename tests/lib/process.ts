@@ -51,6 +51,7 @@ export class Proc {
     });
     this.exited = new Promise((resolve) => {
       const finish = (code: number | string) => {
+        if (this.code !== undefined) return;
         clearTimeout(life);
         running.delete(this.child);
         this.code = code;
@@ -62,6 +63,15 @@ export class Proc {
         finish(127);
       });
       this.child.on('close', (code, signal) => finish(code ?? signal ?? 'unknown'));
+      // A child of the child may hold the pipes open: what it says later does not count.
+      this.child.on('exit', (code, signal) => {
+        const grace = setTimeout(() => {
+          this.child.stdout!.destroy();
+          this.child.stderr!.destroy();
+          finish(code ?? signal ?? 'unknown');
+        }, 2000);
+        this.child.once('close', () => clearTimeout(grace));
+      });
     });
   }
 
