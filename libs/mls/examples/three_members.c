@@ -60,18 +60,12 @@ static int hear(struct person *p, const char *name, const struct cv_buf *msg)
 	return 0;
 }
 
-static void gone(struct person *p)
-{
-	mls_group_free(p->group);
-	mls_key_package_free(p->kp);
-	mls_sign_key_free(p->key);
-}
-
-static int meet(const struct mls_env *env, struct person *a, struct person *b, struct person *c, struct cv_buf *msg,
-		struct mls_commit_output *add, struct mls_commit_output *remove)
+static int meet(const struct mls_env *env, struct person p[3], struct cv_buf *msg, struct mls_commit_output *add,
+		struct mls_commit_output *remove)
 {
 	const struct mls_group_options o = {.env = env, .policy.leaf = accept_leaf, .padding = 64};
 	const struct cv_span text = {(const uint8_t *)"hello", 5}, none = {NULL, 0}, id = {(const uint8_t *)"tea", 3};
+	struct person *a = &p[0], *b = &p[1], *c = &p[2];
 	struct cv_span kps[2];
 	uint32_t bob = 1;
 
@@ -80,31 +74,28 @@ static int meet(const struct mls_env *env, struct person *a, struct person *b, s
 		return 1;
 	kps[0] = mls_key_package_message(b->kp); /* Bob -> Alice */
 	kps[1] = mls_key_package_message(c->kp); /* Carol -> Alice */
-	if (mls_group_commit(a->group, &(struct mls_commit){.adds = kps, .n_adds = 2}, add) ||
-	    mls_group_merge_pending(a->group) || /* once the delivery service has accepted the commit */
-	    join(b, &o, &add->welcome) || join(c, &o, &add->welcome) || /* Alice -> Bob, Carol */
-	    mls_group_encrypt(a->group, text, none, msg) || hear(b, "bob", msg) || hear(c, "carol", msg) ||
-	    mls_group_commit(a->group, &(struct mls_commit){.removes = &bob, .n_removes = 1}, remove) ||
-	    mls_group_merge_pending(a->group) || hear(b, "bob", &remove->commit) || hear(c, "carol", &remove->commit))
-		return 1;
-	printf("epoch %llu, %u members\n", (unsigned long long)mls_group_epoch(c->group),
-	       mls_group_n_members(c->group));
-	return 0;
+	return mls_group_commit(a->group, &(struct mls_commit){.adds = kps, .n_adds = 2}, add) ||
+	       mls_group_merge_pending(a->group) || /* once the delivery service has accepted the commit */
+	       join(b, &o, &add->welcome) || join(c, &o, &add->welcome) || /* Alice -> Bob, Carol */
+	       mls_group_encrypt(a->group, text, none, msg) || hear(b, "bob", msg) || hear(c, "carol", msg) ||
+	       mls_group_commit(a->group, &(struct mls_commit){.removes = &bob, .n_removes = 1}, remove) ||
+	       mls_group_merge_pending(a->group) || hear(b, "bob", &remove->commit) ||
+	       hear(c, "carol", &remove->commit);
 }
 
 int main(void)
 {
 	const struct mls_env env = {cv_rng_system(), now, NULL};
 	struct mls_commit_output add = {0}, remove = {0};
-	struct person a = {0}, b = {0}, c = {0};
-	struct cv_buf msg;
-	int ret;
+	struct cv_buf msg = {.max = 4096};
+	struct person people[3] = {0};
+	int ret = meet(&env, people, &msg, &add, &remove);
 
-	cv_buf_init(&msg, 4096);
-	ret = meet(&env, &a, &b, &c, &msg, &add, &remove);
-	gone(&a);
-	gone(&b);
-	gone(&c);
+	for (int i = 0; i < 3; i++) {
+		mls_group_free(people[i].group);
+		mls_key_package_free(people[i].kp);
+		mls_sign_key_free(people[i].key);
+	}
 	mls_commit_output_done(&add);
 	mls_commit_output_done(&remove);
 	cv_buf_done(&msg);
