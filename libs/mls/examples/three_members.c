@@ -28,10 +28,8 @@ struct person {
 
 static int born(struct person *p, const struct mls_env *env, const char *name)
 {
-	int err = mls_sign_key_generate(SUITE, env->rng, &p->key);
-
-	if (err)
-		return err;
+	if (mls_sign_key_generate(SUITE, env->rng, &p->key))
+		return 1;
 	p->member.credential = (struct mls_credential){MLS_CREDENTIAL_BASIC, {(const uint8_t *)name, strlen(name)}};
 	p->member.signature_key = mls_sign_key_public(p->key);
 	p->member.signer = mls_sign_key_signer(p->key);
@@ -48,10 +46,9 @@ static int join(struct person *p, const struct mls_group_options *o, const struc
 static int hear(struct person *p, const char *name, const struct cv_buf *msg)
 {
 	struct mls_received r;
-	int err = mls_group_process(p->group, msg->data, msg->len, &r);
 
-	if (err)
-		return err;
+	if (mls_group_process(p->group, msg->data, msg->len, &r))
+		return 1;
 	if (r.kind == MLS_RECEIVED_APPLICATION)
 		printf("%s hears leaf %u: %.*s\n", name, r.sender, (int)r.plaintext.len, (char *)r.plaintext.data);
 	else if (r.kind == MLS_RECEIVED_REMOVED)
