@@ -172,8 +172,9 @@ async function main(): Promise<void> {
   const site = await Site.create('demo');
   let report: Line;
   let pairs: Pair[];
+  let members: Member[] = [];
   try {
-    const members = await prepare(site, out, clip, voice);
+    members = await prepare(site, out, clip, voice);
     report = await hold(site, out, members);
     say('measuring what was received against what was sent');
     pairs = await measure(members.slice(0, 3));
@@ -181,6 +182,8 @@ async function main(): Promise<void> {
   } finally {
     await site.stop();
   }
+  for (const m of members)
+    if (m.proc) writeFileSync(join(m.record, 'events.jsonl'), m.proc.events.map((e) => JSON.stringify(e) + '\n').join(''));
   report['pairs'] = pairs.map(({ sheet: _, ...rest }) => rest);
   report['seconds'] = (Date.now() - started) / 1000;
   writeFileSync(join(out, 'report.json'), JSON.stringify(report, null, 2) + '\n');

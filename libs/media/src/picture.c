@@ -160,6 +160,14 @@ static unsigned present(const struct pending *p)
 	return n;
 }
 
+static bool has_upper(const struct pending *p)
+{
+	for (unsigned i = 1; i < MEDIA_SPATIAL_MAX; i++)
+		if (p->data[i])
+			return true;
+	return false;
+}
+
 static bool complete(const struct media_pictures *b, const struct pending *p, int64_t now_us)
 {
 	unsigned n = present(p);
@@ -167,10 +175,16 @@ static bool complete(const struct media_pictures *b, const struct pending *p, in
 		return true;
 	if (now_us - p->first_us >= MEDIA_PICTURE_WAIT_US)
 		return true;
-	/* One connection keeps the order: a later picture means that no more of this one comes. */
-	for (unsigned i = 0; i < MEDIA_PICTURE_SLOTS; i++)
-		if (b->slot[i].used && before(p->frame, b->slot[i].frame))
+	/*
+	 * The tunnel serves base layers before upper ones and keeps the order within each: what p lacks comes no more
+	 * once a later picture has something of the same class.
+	 */
+	for (unsigned i = 0; i < MEDIA_PICTURE_SLOTS; i++) {
+		const struct pending *later = &b->slot[i];
+		bool same_class = n == 0 ? later->data[0] != NULL : has_upper(later);
+		if (later->used && before(p->frame, later->frame) && same_class)
 			return true;
+	}
 	return false;
 }
 

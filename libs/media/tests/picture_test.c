@@ -62,6 +62,27 @@ static struct media_pictures *begin(void)
 	return b;
 }
 
+/* On a full path the tunnel serves the next picture's base before this one's upper layers: they still belong. */
+static void test_base_layers_overtake(void **state)
+{
+	const struct flags key = {.key = true}, none = {0};
+	struct media_pictures *b = begin();
+
+	assert_int_equal(push(b, 0, 0, 2, key), 0);
+	assert_int_equal(push(b, 1, 0, 2, none), 0);
+	assert_int_equal(pop(b, 0), 0);
+	assert_int_equal(push(b, 0, 1, 2, key), 0);
+	assert_int_equal(push(b, 2, 0, 2, none), 0);
+	assert_int_equal(pop(b, 0), 0);
+	assert_int_equal(push(b, 0, 2, 2, key), 0);
+	assert_int_equal(pop(b, 0), 3);
+	/* The upper layers of picture 1 were left out by the sender: those of 2 tell. */
+	assert_int_equal(pop(b, 1), 0);
+	assert_int_equal(push(b, 2, 1, 2, none), 0);
+	assert_int_equal(pop(b, 1), 1);
+	media_pictures_free(b);
+}
+
 static void test_all_layers_pass(void **state)
 {
 	struct media_pictures *b = begin();
@@ -249,6 +270,7 @@ static void test_many_unfinished_pictures_stay_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_base_layers_overtake),
 		cmocka_unit_test(test_all_layers_pass),
 		cmocka_unit_test(test_begins_with_a_key),
 		cmocka_unit_test(test_temporal_layers_may_be_dropped),
