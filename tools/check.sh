@@ -49,7 +49,8 @@ node_suite() {
 	files=$(find "$root/$build/tests/$name" -name '*.test.mjs' 2>/dev/null | sort)
 	[ -n "$files" ] || return 0
 	# shellcheck disable=SC2086
-	(cd tests && CONCLAVE_BUILD="$root/$build" node --test --test-concurrency=1 --test-reporter=tap $files) >"$logs/$name.log" 2>&1
+	# A test that hangs costs its suite, not the whole run.
+	(cd tests && CONCLAVE_BUILD="$root/$build" timeout -k 10 900 node --test --test-concurrency=1 --test-reporter=tap $files) >"$logs/$name.log" 2>&1
 	ok=$(sed -n 's/^# pass \([0-9]*\)/\1/p' "$logs/$name.log" | tail -n 1)
 	bad=$(awk '/^# (fail|cancelled) /{n += $3} END {print n + 0}' "$logs/$name.log")
 	skip=$(sed -n 's/^# skipped \([0-9]*\)/\1/p' "$logs/$name.log" | tail -n 1)
