@@ -45,6 +45,7 @@ struct open_unit {
 struct stream {
 	bool active;
 	uint8_t spatial_layers;
+	uint8_t asked_layers; /* as published, with or without the right; 0: not published */
 	struct subscriber *subs;
 	size_t n_subs, cap_subs;
 	struct open_unit units[OPEN_UNITS];
@@ -101,6 +102,8 @@ void streams_tell(struct relay_conn *c);
 /* Subscriptions that were made before the leaf existed take effect. */
 void streams_adopt(struct member *m);
 void streams_stop(struct member *m, uint32_t stream);
+/* The member has gained the right: what it published already begins. */
+void streams_allowed(struct member *m, uint32_t stream);
 void streams_done(struct member *m);
 /* Forgets a receiver everywhere. */
 void subscriptions_done(struct relay_conn *c);

@@ -31,31 +31,48 @@ static void send_wanted(struct member *m, uint32_t stream, bool wanted, uint8_t 
 	(void)!conn_send_control(m->conn, &c);
 }
 
+static void start(struct member *m, uint32_t stream)
+{
+	struct stream *s = &m->streams[stream];
+
+	s->wanted_known = false;
+	s->wanted_dirty = true;
+	if (stream == PROTO_STREAM_VOICE)
+		send_wanted(m, stream, true, 0);
+	if (s->active && s->spatial_layers == s->asked_layers)
+		return;
+	s->active = true;
+	s->spatial_layers = s->asked_layers;
+	run_broadcast(m->run, NET_CLASS_CONTROL, stream_state_msg(m, stream), m->conn);
+}
+
 void conn_publish(struct relay_conn *c, const struct PB(Publish) * p)
 {
 	struct member *m = c->member;
 	struct stream *s = &m->streams[p->stream];
-	uint8_t layers = p->spatial_layers ? (uint8_t)p->spatial_layers : 1;
 
+	s->asked_layers = 0;
 	if (!p->active) {
 		streams_stop(m, p->stream);
 		return;
 	}
-	/* no crime: a moderator may have taken the right away a moment ago */
+	s->asked_layers = p->spatial_layers ? (uint8_t)p->spatial_layers : 1;
+	/* no crime: a moderator may have taken the right away a moment ago, or given it: see streams_allowed */
 	if (!stream_right(m, p->stream)) {
 		cv_log(CV_LOG_NOTICE, "relay", "stream without the right", cv_log_str("run", m->run->name),
 		       cv_log_uint("leaf", m->leaf), cv_log_uint("stream", p->stream));
 		return;
 	}
-	s->wanted_known = false;
-	s->wanted_dirty = true;
-	if (p->stream == PROTO_STREAM_VOICE)
-		send_wanted(m, p->stream, true, 0);
-	if (s->active && s->spatial_layers == layers)
-		return;
-	s->active = true;
-	s->spatial_layers = layers;
-	run_broadcast(m->run, NET_CLASS_CONTROL, stream_state_msg(m, p->stream), c);
+	start(m, p->stream);
+}
+
+/* A member learns of a right by the commit, which may reach it before the moderator's SetRights reaches the relay. */
+void streams_allowed(struct member *m, uint32_t stream)
+{
+	const struct stream *s = &m->streams[stream];
+
+	if (s->asked_layers && !s->active && m->conn && !m->left)
+		start(m, stream);
 }
 
 void streams_stop(struct member *m, uint32_t stream)

@@ -47,7 +47,9 @@ static void apply_rights(struct relay_run *run, const uint8_t *user_id, uint8_t 
 			continue;
 		m->rights = rights;
 		for (uint32_t s = 1; s <= PROTO_STREAM_MAX; s++)
-			if (!stream_right(m, s))
+			if (stream_right(m, s))
+				streams_allowed(m, s);
+			else
 				streams_stop(m, s);
 	}
 }

@@ -256,6 +256,17 @@ static void test_rights(void **state)
 	proto_control_free(m);
 	client_media(&b, 1, VOICE, 1, 1, 0, 0);
 	assert_int_equal(take_kind(&a, PROTO_KIND_MEDIA), 0);
+	/* a stream that is published before the right arrives begins with it, one that was given up does not */
+	publish(&b, VOICE, true, 1);
+	assert_false(got(&a, PB_CONTROL(STREAM_STATE)));
+	set_rights(&a, &b, PROTO_RIGHT_CAMERA | PROTO_RIGHT_MICROPHONE);
+	assert_true(got(&a, PB_CONTROL(STREAM_STATE)));
+	set_rights(&a, &b, PROTO_RIGHT_CAMERA);
+	assert_true(got(&a, PB_CONTROL(STREAM_STATE)));
+	publish(&b, VOICE, false, 0);
+	set_rights(&a, &b, PROTO_RIGHT_CAMERA | PROTO_RIGHT_MICROPHONE);
+	assert_false(got(&a, PB_CONTROL(STREAM_STATE)));
+	set_rights(&a, &b, PROTO_RIGHT_CAMERA);
 	/* they hold when the user enters again with a ticket that says more */
 	client_drop(&b);
 	world_pass(&w, 20100);
