@@ -16,7 +16,6 @@ done
 
 if ((${#missing[@]})); then
 	install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}")
-	echo "installing ${#missing[@]} Debian packages"
 	if [ "$(id -u)" = 0 ]; then
 		as_root=()
 	elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
@@ -26,6 +25,7 @@ if ((${#missing[@]})); then
 		echo "  apt-get update && apt-get install -y --no-install-recommends ${missing[*]}" >&2
 		exit 1
 	fi
+	echo "installing Debian packages: ${missing[*]}"
 	log=$(mktemp)
 	trap 'rm -f "$log"' EXIT
 	if ! { "${as_root[@]}" apt-get update -qq && "${as_root[@]}" "${install[@]}"; } >"$log" 2>&1; then
