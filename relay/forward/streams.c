@@ -37,6 +37,7 @@ static void start(struct member *m, uint32_t stream)
 
 	s->wanted_known = false;
 	s->wanted_dirty = true;
+	stream_resync(m, stream, 0); /* what was asked for on an earlier connection may be lost */
 	if (stream == PROTO_STREAM_VOICE)
 		send_wanted(m, stream, true, 0);
 	if (s->active && s->spatial_layers == s->asked_layers)
@@ -266,14 +267,15 @@ void stream_want_key(struct member *m, uint32_t stream, uint8_t spatial)
 {
 	struct stream *s = &m->streams[stream];
 
-	if (!m->conn || !s->active || stream == PROTO_STREAM_VOICE)
+	if (!s->active || stream == PROTO_STREAM_VOICE)
 		return;
 	/* a key frame serves everybody who waits for a layer too */
 	if (s->key_pending && (!s->key_spatial || !spatial))
 		spatial = 0;
 	else if (s->key_pending && s->key_spatial > spatial)
 		spatial = s->key_spatial;
-	if (!s->key_sent || relay_now(m->run->relay) - s->key_us >= KEY_INTERVAL_US) {
+	/* a sender whose connection is lost is asked when it is back: receivers may have come back before it */
+	if (m->conn && (!s->key_sent || relay_now(m->run->relay) - s->key_us >= KEY_INTERVAL_US)) {
 		send_key_request(m, stream, spatial);
 		return;
 	}
