@@ -77,7 +77,6 @@ if [ -f tests/package.json ]; then
 	one test-bundles tools/test-bundles.sh "$build"
 	node_suite interop
 	say "system tests: real processes on loopback"
-	one test-clients ninja -C "$build" --quiet client/cli/conclave-cli-testhooks
 	node_suite system
 	node_suite browser
 fi
