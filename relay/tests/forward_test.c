@@ -229,6 +229,30 @@ static void test_key_requests_limited(void **state)
 	assert_false(got(&a, PB_CONTROL(KEY_FRAME_REQUEST)));
 }
 
+/* Somebody subscribes while the sender is away: its return brings the key frame. */
+static void test_key_after_return(void **state)
+{
+	publish(&a, CAMERA, true, 1);
+	client_drop(&a);
+	subscribe(&b, 0, CAMERA, 0, 2);
+	world_pass(&w, 400);
+	forget(&a);
+	a.last_seq = 2;
+	client_open(&w, &a);
+	client_enter(&w, &a, &(struct enter_opts){.resume = true, .epoch = 2, .rights = 15});
+	publish(&a, CAMERA, true, 1);
+	world_pass(&w, 20);
+	assert_true(got(&a, PB_CONTROL(KEY_FRAME_REQUEST)));
+	forget(&b);
+	client_media(&a, 0, CAMERA, 1, 10, 0, PROTO_MEDIA_KEY | PROTO_MEDIA_PICTURE_END);
+	assert_int_equal(take_kind(&b, PROTO_KIND_MEDIA), 1);
+	/* who has all has no need of another */
+	world_pass(&w, 400);
+	publish(&a, CAMERA, true, 1);
+	world_pass(&w, 400);
+	assert_false(got(&a, PB_CONTROL(KEY_FRAME_REQUEST)));
+}
+
 static void set_rights(struct client *by, const struct client *of, uint32_t rights)
 {
 	struct PB(SetRights) s = PB_INIT(SET_RIGHTS);
@@ -411,17 +435,10 @@ static void test_kid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_voice_to_all),
-		TEST(test_forged_media),
-		TEST(test_subscription_layers),
-		TEST(test_dropped_unit),
-		TEST(test_wanted),
-		TEST(test_key_requests_limited),
-		TEST(test_rights),
-		TEST(test_file_only_to_acceptors),
-		TEST(test_file_acceptor_stops),
-		TEST(test_file_needs_share),
-		TEST(test_file_survives_reconnect),
+		TEST(test_voice_to_all),        TEST(test_forged_media),     TEST(test_subscription_layers),
+		TEST(test_dropped_unit),        TEST(test_wanted),           TEST(test_key_requests_limited),
+		TEST(test_key_after_return),    TEST(test_rights),           TEST(test_file_only_to_acceptors),
+		TEST(test_file_acceptor_stops), TEST(test_file_needs_share), TEST(test_file_survives_reconnect),
 		cmocka_unit_test(test_kid),
 	};
 
