@@ -56,15 +56,28 @@ static int missed(const struct bench_row *r)
 	return r->bound > 0 && (r->higher_is_better ? ratio < r->bound : ratio > r->bound);
 }
 
+/* How the work grew since the same work's row with the next smaller N; 0 for the first. */
+static double growth(const struct bench_row *r)
+{
+	for (const struct bench_row *before = r; before-- > rows;)
+		if (before->work == r->work && before->n < r->n)
+			return r->value / before->value;
+	return 0;
+}
+
 static void print_row(const struct bench_row *r)
 {
-	double ratio = r->value / r->reference;
+	double ratio = r->value / r->reference, grown = growth(r);
 
 	if (r->higher_is_better)
 		printf("%-44s %6u %9.0f MB/s %9.0f MB/s", r->work, r->n, r->value / 1e6, r->reference / 1e6);
 	else
 		printf("%-44s %6u %11.3f ms %11.3f ms", r->work, r->n, 1e3 * r->value, 1e3 * r->reference);
-	printf("  x %.3f", ratio);
+	printf("  x %8.3f", ratio);
+	if (grown > 0)
+		printf("  grew %6.2f", grown);
+	else
+		printf("%13s", "");
 	if (r->bound > 0)
 		printf("  %s %.2f  %s", r->higher_is_better ? ">=" : "<=", r->bound, missed(r) ? "MISSED" : "ok");
 	printf("\n");
@@ -90,8 +103,9 @@ int bench_report(const char *title, const char *json_path)
 		if (f)
 			fprintf(f,
 				"  {\"work\": \"%s\", \"n\": %u, \"measured\": %.9g, \"reference\": %.9g, \"ratio\": "
-				"%.4f, \"bound\": %g}%s\n",
-				r->work, r->n, r->value, r->reference, r->value / r->reference, r->bound,
+				"%.4f, "
+				"\"growth\": %.3f, \"bound\": %g}%s\n",
+				r->work, r->n, r->value, r->reference, r->value / r->reference, growth(r), r->bound,
 				i + 1 < n_rows ? "," : "");
 	}
 	if (f) {
