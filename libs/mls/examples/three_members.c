@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Alice makes a group, adds Bob and Carol, says hello, and removes Bob. A delivery service is where the arrows are. */
+#include <mls/mls.h>
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-#include <mls/mls.h>
 
 #define SUITE MLS_SUITE_X25519_AES128GCM_SHA256_ED25519
 
@@ -46,7 +46,6 @@ static int join(struct person *p, const struct mls_group_options *o, const struc
 static int hear(struct person *p, const char *name, const struct cv_buf *msg)
 {
 	struct mls_received r;
-
 	if (mls_group_process(p->group, msg->data, msg->len, &r))
 		return 1;
 	if (r.kind == MLS_RECEIVED_APPLICATION)
@@ -61,7 +60,7 @@ static int meet(const struct mls_env *env, struct person p[3], struct cv_buf *ms
 		struct mls_commit_output *remove)
 {
 	const struct mls_group_options o = {.env = env, .policy.leaf = accept_leaf, .padding = 64};
-	const struct cv_span text = {(const uint8_t *)"hello", 5}, none = {NULL, 0}, id = {(const uint8_t *)"tea", 3};
+	const struct cv_span text = {(const uint8_t *)"hello", 5}, none = {0}, id = {(const uint8_t *)"tea", 3};
 	struct person *a = &p[0], *b = &p[1], *c = &p[2];
 	struct cv_span kps[2];
 	uint32_t bob = 1;
