@@ -31,7 +31,9 @@ struct exchange {
 	char authorization[256], proof[VALUE_MAX], etag[64];
 	struct cv_buf body;
 	bool relays, has_proof, answered, head;
-	bool last;           /* close after the response: the rest of the request was not read */
+	bool last;           /* close after the response: the rest of the request is not wanted */
+	bool lingers;        /* answered; what still comes of the request is thrown away */
+	size_t discarded;    /* bytes of it */
 	int64_t deadline_us; /* of a waiting one */
 	struct mgr_response res;
 	const struct mgr_static_file *file;
@@ -204,6 +206,8 @@ static void put_own(struct headers *o, const struct exchange *x)
 {
 	char number[32];
 	const struct mgr_response *res = &x->res;
+	if (x->last)
+		put_header(o, "connection:", "close");
 	if (x->file)
 		put_header(o, "etag:", x->file->etag);
 	if (res->content_type)
@@ -227,13 +231,18 @@ static size_t content_len(const struct exchange *x)
 	return x->file ? x->file->len : x->res.body.len;
 }
 
-/* The connection takes the next request, or is closed (-1). */
+/* The connection takes the next request, or is closed (-1). A client that still sends is given time to read why it
+ * is refused: closing at once would reset the connection under its response. */
 static int complete(struct session *s)
 {
 	struct lws *wsi = s->x->wsi;
-	bool last = s->x->last;
+	if (s->x->last) {
+		s->x->lingers = true;
+		lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, MGR_LINGER_S);
+		return 0;
+	}
 	exchange_free(s);
-	return lws_http_transaction_completed(wsi) || last ? -1 : 0;
+	return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
 /* Writes the head; -1 closes the connection. */
@@ -377,14 +386,28 @@ static int on_request(struct mgr_http *h, struct lws *wsi, struct session *s, co
 
 static int on_body(struct session *s, const void *data, size_t len)
 {
-	if (!s->x || s->x->answered)
+	struct exchange *x = s->x;
+	if (!x)
 		return 0;
-	return cv_buf_put(&s->x->body, data, len) < 0 ? refuse(s, MGR_ETOOLARGE) : 0;
+	if (x->answered) {
+		x->discarded += len;
+		return x->discarded > MGR_DISCARD_MAX ? -1 : 0;
+	}
+	return cv_buf_put(&x->body, data, len) < 0 ? refuse(s, MGR_ETOOLARGE) : 0;
+}
+
+static int on_body_end(struct session *s)
+{
+	if (!s->x)
+		return 0;
+	if (s->x->lingers)
+		return -1;
+	return s->x->answered ? 0 : dispatch(s);
 }
 
 static int on_writable(struct session *s)
 {
-	if (!s->x)
+	if (!s->x || s->x->lingers)
 		return 0;
 	return s->x->answered ? continue_response(s) : dispatch(s);
 }
@@ -403,7 +426,7 @@ int mgr_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *u
 	switch (reason) {
 	case LWS_CALLBACK_HTTP: return on_request(h, wsi, s, in, len);
 	case LWS_CALLBACK_HTTP_BODY: return on_body(s, in, len);
-	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return s->x && !s->x->answered ? dispatch(s) : 0;
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return on_body_end(s);
 	case LWS_CALLBACK_HTTP_WRITEABLE: return on_writable(s);
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL: exchange_free(s); return 0;

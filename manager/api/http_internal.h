@@ -10,7 +10,9 @@
 
 #include "api/http.h"
 
-#define MGR_CHUNK 16384 /* bytes of a response written at once */
+#define MGR_CHUNK       16384   /* bytes of a response written at once */
+#define MGR_LINGER_S    2       /* a refused connection is kept for, while its client reads */
+#define MGR_DISCARD_MAX 4194304 /* bytes of a refused request that are read and thrown away */
 
 struct exchange;
 

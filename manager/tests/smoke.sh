@@ -85,6 +85,10 @@ expect 401 "$url/api/v1/users"
 grep -qi '^www-authenticate: DPoP' "$dir/head" || fail "no WWW-Authenticate"
 expect 404 "$url/relay/v1/keys"
 head -c 70000 /dev/zero | tr '\0' ' ' >"$dir/large"
+# A client that is still sending must be able to read the refusal: slowly, and far more than will be read.
+expect 413 "$url/api/v1/validation/show" -H "$json" --data-binary "@$dir/large"
+expect 413 --limit-rate 200k "$url/api/v1/validation/show" -H "$json" --data-binary "@$dir/large"
+head -c 9000000 /dev/zero >"$dir/large"
 expect 413 "$url/api/v1/validation/show" -H "$json" --data-binary "@$dir/large"
 expect 411 "$url/api/v1/validation/show" -H "$json" -H 'Transfer-Encoding: chunked' -d '{}'
 expect 401 "https://localhost:$((port + 1))/relay/v1/keys"
