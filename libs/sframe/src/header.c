@@ -53,7 +53,7 @@ static int get_value(struct cv_reader *r, uint8_t nibble, uint64_t *ret)
 		return err;
 	for (size_t i = 0; i < len; i++)
 		v = v << 8 | p[i];
-	/* One value, one encoding: else two headers would name the same key and counter. */
+	/* "MUST be encoded with the minimum number of bytes required": one value, one encoding. */
 	if (p[0] == 0 || v < 8)
 		return CV_EFORMAT;
 	*ret = v;

@@ -181,17 +181,45 @@ static struct epoch_key *find_epoch(struct sframe_receiver *r, uint64_t epoch)
 	return NULL;
 }
 
+/* Wipes the keys and base keys of the epochs from `first` to `last`. */
+static void drop_epochs(struct sframe_receiver *r, uint64_t first, uint64_t last)
+{
+	for (size_t i = 0; i < r->bucket_count; i++) {
+		struct slot **p = &r->buckets[i];
+
+		while (*p) {
+			struct slot *s = *p;
+
+			if (s->epoch < first || s->epoch > last) {
+				p = &s->next;
+				continue;
+			}
+			*p = s->next;
+			slot_free(s);
+			r->count--;
+		}
+	}
+	for (size_t i = 0; i < SFRAME_EPOCHS_MAX; i++)
+		if (r->epochs[i].len && r->epochs[i].epoch >= first && r->epochs[i].epoch <= last)
+			cv_wipe(&r->epochs[i], sizeof(r->epochs[i]));
+}
+
 int sframe_receiver_add_epoch(struct sframe_receiver *r, uint64_t epoch, const void *base_key, size_t base_key_len)
 {
+	struct epoch_key *e;
+
 	if (!r->has_mls)
 		return CV_ESTATE;
 	if (base_key_len == 0 || base_key_len > SFRAME_BASE_KEY_MAX)
 		return CV_EINVAL;
-	if (find_epoch(r, epoch))
+	e = find_epoch(r, epoch);
+	if (e && e->epoch >= epoch)
 		return CV_EEXIST;
+	/* "receivers MUST remove an old epoch when a new epoch with the same low-order E bits is introduced" (5.2) */
+	if (e)
+		drop_epochs(r, e->epoch, e->epoch);
 	for (size_t i = 0; i < SFRAME_EPOCHS_MAX; i++) {
-		struct epoch_key *e = &r->epochs[i];
-
+		e = &r->epochs[i];
 		if (e->len)
 			continue;
 		e->epoch = epoch;
@@ -204,24 +232,8 @@ int sframe_receiver_add_epoch(struct sframe_receiver *r, uint64_t epoch, const v
 
 void sframe_receiver_drop_before(struct sframe_receiver *r, uint64_t epoch)
 {
-	for (size_t i = 0; i < r->bucket_count; i++) {
-		struct slot **p = &r->buckets[i];
-
-		while (*p) {
-			struct slot *s = *p;
-
-			if (s->epoch >= epoch) {
-				p = &s->next;
-				continue;
-			}
-			*p = s->next;
-			slot_free(s);
-			r->count--;
-		}
-	}
-	for (size_t i = 0; i < SFRAME_EPOCHS_MAX; i++)
-		if (r->epochs[i].len && r->epochs[i].epoch < epoch)
-			cv_wipe(&r->epochs[i], sizeof(r->epochs[i]));
+	if (epoch > 0)
+		drop_epochs(r, 0, epoch - 1);
 }
 
 int sframe_receiver_drop_key(struct sframe_receiver *r, uint64_t kid)

@@ -367,6 +367,25 @@ static void test_mls_kid(void **state)
 	assert_true(kid == UINT64_MAX);
 }
 
+/* The KIDs of RFC 9605 figure 9: E = 4, S = 6. */
+static void test_mls_kid_of_the_rfc(void **state)
+{
+	static const struct {
+		uint64_t context, epoch, kid;
+		uint32_t leaf;
+	} figure[] = {
+		{0, 14, 0x3e, 3},  {0, 14, 0x7e, 7},  {0, 14, 0x14e, 20}, {0, 15, 0x3f, 3},   {0, 15, 0x5f, 5},
+		{2, 16, 0x820, 2}, {3, 16, 0xc20, 2}, {0, 17, 0x211, 33}, {0, 17, 0x331, 51},
+	};
+	static const struct sframe_mls_params params = {.epoch_bits = 4, .sender_bits = 6};
+	uint64_t kid;
+
+	for (size_t i = 0; i < LEN(figure); i++) {
+		assert_int_equal(sframe_mls_kid(&params, figure[i].context, figure[i].leaf, figure[i].epoch, &kid), 0);
+		assert_int_equal(kid, figure[i].kid);
+	}
+}
+
 static size_t mls_frame(struct sframe_sender *s, uint64_t epoch, uint32_t leaf, const uint8_t *base, uint8_t *f)
 {
 	uint64_t kid;
@@ -394,7 +413,7 @@ static void test_mls_rotation(void **state)
 	ng = mls_frame(t, 256, 8, base_b, g);
 	assert_int_equal(open_frame(r, f1, n1), CV_ENOTFOUND);
 	assert_int_equal(sframe_receiver_add_epoch(r, 255, base_a, 32), 0);
-	assert_int_equal(sframe_receiver_add_epoch(r, 511, base_b, 32), CV_EEXIST); /* the same modulo 2^8 */
+	assert_int_equal(sframe_receiver_add_epoch(r, 255, base_b, 32), CV_EEXIST);
 	assert_int_equal(open_frame(r, f1, n1), 0);
 	assert_int_equal(open_frame(r, f2, n2), CV_ENOTFOUND);
 	assert_int_equal(sframe_receiver_add_epoch(r, 256, base_b, 32), 0);
@@ -424,6 +443,35 @@ static void test_mls_rotation(void **state)
 	assert_int_equal(sframe_receiver_add_epoch(r, 600, base_a, 32), CV_ELIMIT);
 	sframe_sender_free(s);
 	sframe_sender_free(t);
+	sframe_receiver_free(r);
+}
+
+/* Section 5.2: a new epoch with the low-order bits of an old one takes its place; an older one never does. */
+static void test_mls_rollover(void **state)
+{
+	struct sframe_receiver *r;
+	struct sframe_sender *s;
+	uint8_t f1[64], f2[64], f3[64];
+	size_t n1, n2, n3;
+
+	assert_int_equal(sframe_receiver_new(4, &meeting, 8, &r), 0);
+	assert_int_equal(sframe_sender_new(4, &s), 0);
+	n1 = mls_frame(s, 255, 7, base_a, f1);
+	n2 = mls_frame(s, 256, 7, base_a, f2);
+	n3 = mls_frame(s, 511, 7, base_b, f3);
+	assert_int_equal(sframe_receiver_add_epoch(r, 255, base_a, 32), 0);
+	assert_int_equal(sframe_receiver_add_epoch(r, 256, base_a, 32), 0);
+	assert_int_equal(open_frame(r, f1, n1), 0);
+	assert_int_equal(open_frame(r, f2, n2), 0);
+	assert_int_equal(open_frame(r, f3, n3), CV_EREPLAY); /* the KID and counter of f1, as long as 255 is held */
+	assert_int_equal(sframe_receiver_add_epoch(r, 511, base_b, 32), 0);
+	assert_int_equal(sframe_receiver_key_count(r), 1); /* what is left is epoch 256's */
+	assert_int_equal(open_frame(r, f1, n1), CV_EAUTH);
+	assert_int_equal(open_frame(r, f3, n3), 0);
+	assert_int_equal(open_frame(r, f2, n2), CV_EREPLAY);
+	assert_int_equal(sframe_receiver_add_epoch(r, 255, base_a, 32), CV_EEXIST);
+	assert_int_equal(open_frame(r, f3, n3), CV_EREPLAY);
+	sframe_sender_free(s);
 	sframe_receiver_free(r);
 }
 
@@ -541,6 +589,8 @@ int main(void)
 		cmocka_unit_test(test_seal_buf),
 		cmocka_unit_test(test_mls_kid),
 		cmocka_unit_test(test_mls_rotation),
+		cmocka_unit_test(test_mls_rollover),
+		cmocka_unit_test(test_mls_kid_of_the_rfc),
 		cmocka_unit_test(test_many_keys),
 		cmocka_unit_test(test_hot_path_allocates_nothing),
 		cmocka_unit_test(test_oom),

@@ -52,11 +52,14 @@ struct sframe_header {
 	uint64_t ctr;
 };
 
-/* Writes the shortest encoding, at most SFRAME_HEADER_MAX bytes, and returns its length (1..17). */
+/*
+ * Writes the encoding with the minimum number of bytes, the only one that section 4.3 allows, at most SFRAME_HEADER_MAX
+ * bytes, and returns its length (1..17).
+ */
 CV_PUBLIC size_t sframe_header_encode(const struct sframe_header *h, uint8_t dst[SFRAME_HEADER_MAX]);
 /*
  * Reads the header at the start of `data`. CV_ETRUNCATED when the data end before it; CV_EFORMAT for an encoding
- * that is not the shortest one.
+ * with more bytes than the minimum ("MUST be encoded with the minimum number of bytes required").
  */
 CV_PUBLIC int sframe_header_decode(const void *data, size_t len, struct sframe_header *ret_header,
 				   size_t *ret_len) CV_NODISCARD;
@@ -159,9 +162,10 @@ CV_PUBLIC int sframe_receiver_add_key(struct sframe_receiver *r, uint64_t epoch,
 				      size_t base_key_len) CV_NODISCARD;
 /*
  * Adds the base key of an MLS epoch. The keys of its KIDs are derived when the first genuine frame of each arrives
- * (that frame's sframe_open allocates). The receiver keeps the base key until the epoch is dropped. CV_ESTATE: the
- * receiver has no MLS parameters; CV_EEXIST: an epoch that is held has the same value modulo 2^E; CV_ELIMIT:
- * SFRAME_EPOCHS_MAX reached; CV_EINVAL.
+ * (that frame's sframe_open allocates). The receiver keeps the base key until the epoch is dropped. An older epoch with
+ * the same value modulo 2^E is dropped, as section 5.2 demands: its KIDs now belong to the new one. CV_ESTATE: the
+ * receiver has no MLS parameters; CV_EEXIST: this epoch, or a newer one with the same value modulo 2^E, is held;
+ * CV_ELIMIT: SFRAME_EPOCHS_MAX reached; CV_EINVAL.
  */
 CV_PUBLIC int sframe_receiver_add_epoch(struct sframe_receiver *r, uint64_t epoch, const void *base_key,
 					size_t base_key_len) CV_NODISCARD;
