@@ -48,7 +48,10 @@ struct news {
 	enum news_kind kind;
 	union {
 		struct proto_signers signers;
-		uint8_t run_id[PROTO_ID_LEN];
+		struct {
+			uint8_t run_id[PROTO_ID_LEN];
+			bool cancelled;
+		} ended;
 		struct {
 			size_t len;
 			uint8_t data[1024];
@@ -68,7 +71,7 @@ static void deliver(void *arg)
 	else if (n->kind == NEWS_REVOCATION)
 		l->cbs.on_revocation(l->arg, n->revocation.data, n->revocation.len);
 	else
-		l->cbs.on_run_ended(l->arg, n->run_id);
+		l->cbs.on_run_ended(l->arg, n->ended.run_id, n->ended.cancelled);
 	cv_free(n);
 }
 
@@ -187,6 +190,7 @@ static int take_event(struct relay_link *l, const json_t *e)
 {
 	const char *kind = json_string_value(json_object_get(e, "kind"));
 	const char *run = json_string_value(json_object_get(e, "run_id"));
+	const char *reason = json_string_value(json_object_get(e, "reason"));
 	struct news n = {.kind = NEWS_RUN_ENDED};
 	struct cv_buf b;
 	int err = CV_EFORMAT;
@@ -196,7 +200,8 @@ static int take_event(struct relay_link *l, const json_t *e)
 		return 0;
 	}
 	if (kind && !strcmp(kind, "run-ended")) {
-		err = run ? cv_hex_decode(n.run_id, PROTO_ID_LEN, run) : CV_EFORMAT;
+		err = run ? cv_hex_decode(n.ended.run_id, PROTO_ID_LEN, run) : CV_EFORMAT;
+		n.ended.cancelled = reason && !strcmp(reason, "cancelled");
 	} else if (kind && !strcmp(kind, "revocation")) {
 		n.kind = NEWS_REVOCATION;
 		cv_buf_init(&b, sizeof(n.revocation.data));

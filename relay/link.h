@@ -17,7 +17,7 @@ struct relay_link_cbs {
 	/* All on the loop's thread. */
 	void (*on_signers)(void *arg, const struct proto_signers *signers);
 	void (*on_revocation)(void *arg, const void *data, size_t len);
-	void (*on_run_ended)(void *arg, const uint8_t run_id[PROTO_ID_LEN]);
+	void (*on_run_ended)(void *arg, const uint8_t run_id[PROTO_ID_LEN], bool cancelled);
 };
 
 /* Starts the thread. `config` is borrowed until relay_link_free. CV_EINVAL, CV_EIO, CV_ENOMEM. */

@@ -63,8 +63,8 @@ void relay_free(struct relay *r);
 void relay_set_signers(struct relay *r, const struct proto_signers *signers);
 /* A Signed Revocation from the manager: remembered, and enforced at once. CV_EAUTH, CV_ELIMIT, decoding errors. */
 int relay_revoke(struct relay *r, const void *data, size_t len) CV_NODISCARD;
-/* The run is over; nobody enters it again. */
-void relay_end_run(struct relay *r, const uint8_t run_id[PROTO_ID_LEN], const char *detail);
+/* The manager has ended the run (`cancelled`: with its meeting); nobody enters it again. */
+void relay_end_run(struct relay *r, const uint8_t run_id[PROTO_ID_LEN], bool cancelled);
 /* Timers: to be called every RELAY_TICK_US while there is a connection or a run. */
 #define RELAY_TICK_US 20000
 void relay_tick(struct relay *r);

@@ -180,11 +180,11 @@ static void on_revocation(void *arg, const void *data, size_t len)
 		cv_log(CV_LOG_ERROR, "relay", "revocation not taken", cv_log_err("error", err));
 }
 
-static void on_run_ended(void *arg, const uint8_t run_id[PROTO_ID_LEN])
+static void on_run_ended(void *arg, const uint8_t run_id[PROTO_ID_LEN], bool cancelled)
 {
 	struct server *s = arg;
 
-	relay_end_run(s->relay, run_id, "ended by the manager");
+	relay_end_run(s->relay, run_id, cancelled);
 }
 
 static void on_signal(void *arg, int signo)

@@ -59,7 +59,9 @@ static const struct {
 	{"meeting uninvite", "usage: conclave-cli meeting uninvite ID EMAIL...\n"
 			     "\n"
 			     "Whoever is in the meeting just now is removed from it.\n"},
-	{"meeting cancel", "usage: conclave-cli meeting cancel ID\n\nEverybody invited is told by mail.\n"},
+	{"meeting cancel", "usage: conclave-cli meeting cancel ID\n"
+			   "\n"
+			   "Everybody invited is told by mail; whoever is in the meeting just now is out.\n"},
 	{"user", "usage: conclave-cli user list\n"
 		 "       conclave-cli user invite EMAIL [--role user|organiser|administrator]\n"
 		 "       conclave-cli user set-role EMAIL user|organiser|administrator\n"

@@ -190,19 +190,22 @@ static int join(struct mgr_call *c)
 
 static int report(struct mgr_call *c)
 {
-	struct mgr_report in;
-	struct mgr_report_answer out;
+	struct mgr_report in = {0};
+	struct mgr_report_answer out = {0};
 	int r = mgr_in_int(c, "epoch", true, 0, INT64_MAX, 0, &in.epoch);
 	if (r == 0)
 		r = mgr_in_bytes(c, "authenticator_hash", in.authenticator_hash, sizeof in.authenticator_hash);
 	if (r == 0)
 		r = mgr_in_int(c, "members", false, 0, PROTO_LEAF_MAX + 1, 0, &in.members);
+	in.has_relay = json_object_get(c->in, "relay") != NULL;
+	if (r == 0 && in.has_relay)
+		r = mgr_in_id(c, "relay", in.relay);
 	if (r == 0)
 		r = mgr_run_report(c->app, &c->who.account, c->who.device_key, c->id, &in, &out);
 	if (r < 0)
 		return r;
 	json_t *alarm = out.alarm ? json_pack("{s:I}", "epoch", (json_int_t)out.alarm_epoch) : json_null();
-	c->out = json_pack("{s:o, s:b}", "alarm", alarm, "ended", out.ended);
+	c->out = json_pack("{s:o, s:b, s:b}", "alarm", alarm, "ended", out.ended, "cancelled", out.cancelled);
 	return 0;
 }
 
@@ -223,6 +226,16 @@ static int ban(struct mgr_call *c)
 	return r < 0 ? r : mgr_run_ban(c->app, &c->who.account, c->id, user_id);
 }
 
+static int moderation(struct mgr_call *c)
+{
+	uint8_t user_id[MGR_ID_LEN];
+	const json_t *granted = json_object_get(c->in, "granted");
+	int r = mgr_in_id(c, "user_id", user_id);
+	if (r == 0 && !json_is_boolean(granted))
+		r = mgr_fail(c->app, MGR_EREQUEST, "granted must be true or false");
+	return r < 0 ? r : mgr_run_moderation(c->app, &c->who.account, c->id, user_id, json_is_true(granted));
+}
+
 #define WRITE (MGR_ROUTE_SESSION | MGR_ROUTE_WRITE)
 
 const struct mgr_route mgr_routes_meeting[] = {
@@ -237,5 +250,6 @@ const struct mgr_route mgr_routes_meeting[] = {
 	{"POST", "/api/v1/runs/{id}/leave", leave, WRITE},
 	{"POST", "/api/v1/runs/{id}/end", end, WRITE},
 	{"POST", "/api/v1/runs/{id}/ban", ban, WRITE | MGR_ROUTE_BODY},
+	{"POST", "/api/v1/runs/{id}/moderation", moderation, WRITE | MGR_ROUTE_BODY},
 	{0},
 };

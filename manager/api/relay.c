@@ -81,7 +81,9 @@ static int append_event(void *arg, const struct mgr_event *e)
 		json_pack("{s:I, s:s, s:I}", "n", (json_int_t)e->n, "kind", e->kind, "time", (json_int_t)e->created);
 	if (e->has_run)
 		json_object_set_new(j, "run_id", mgr_json_hex(e->run_id, sizeof e->run_id));
-	if (e->object)
+	if (e->object && !strcmp(e->kind, "run-ended"))
+		json_object_set_new(j, "reason", json_stringn((const char *)e->object, e->object_len));
+	else if (e->object)
 		json_object_set_new(j, "revocation", mgr_json_b64(e->object, e->object_len));
 	return json_array_append_new(arg, j) == 0 ? 0 : CV_ENOMEM;
 }

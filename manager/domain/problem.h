@@ -29,12 +29,14 @@ enum mgr_err {
 	MGR_ETOOLARGE = -1019,
 	MGR_ELENGTH = -1020,
 	MGR_EMEDIATYPE = -1021,
-	MGR_ETOKEN = -1022,    /* relay enrolment */
-	MGR_ECERT = -1023,     /* relay without certificate */
-	MGR_EROOT = -1024,     /* the root key is needed and is not here */
-	MGR_EDISABLED = -1025, /* the account to act on is disabled */
-	MGR_EFULL = -1026,     /* a limit of the deployment is reached */
-	MGR_ESELF = -1028,     /* not on oneself */
+	MGR_ETOKEN = -1022,      /* relay enrolment */
+	MGR_ECERT = -1023,       /* relay without certificate */
+	MGR_EROOT = -1024,       /* the root key is needed and is not here */
+	MGR_EDISABLED = -1025,   /* the account to act on is disabled */
+	MGR_EFULL = -1026,       /* a limit of the deployment is reached */
+	MGR_ESELF = -1028,       /* not on oneself */
+	MGR_ENOTBEGUN = -1029,   /* the run has no relay yet */
+	MGR_EOTHERRELAY = -1030, /* a report from a relay that is not the run's */
 };
 
 struct mgr_problem {

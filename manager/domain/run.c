@@ -5,7 +5,7 @@
 #include <base/text.h>
 
 #include "domain/meeting.h"
-#include "domain/run.h"
+#include "domain/run_internal.h"
 
 #define DAY 86400
 
@@ -15,7 +15,7 @@ static struct cv_log_field log_id(const char *key, const uint8_t id[MGR_ID_LEN],
 	return cv_log_str(key, hex);
 }
 
-static int add_event(struct mgr_app *app, const char *kind, const uint8_t *run_id, const void *object, size_t len)
+int mgr_run_event(struct mgr_app *app, const char *kind, const uint8_t *run_id, const void *object, size_t len)
 {
 	int r = mgr_store_event_add(app->store, kind, run_id, object, len, mgr_now(app));
 	if (r == 0)
@@ -23,14 +23,14 @@ static int add_event(struct mgr_app *app, const char *kind, const uint8_t *run_i
 	return r;
 }
 
-static int end_run(struct mgr_app *app, const struct mgr_run *run, const char *reason)
+int mgr_run_finish(struct mgr_app *app, const struct mgr_run *run, const char *reason)
 {
 	char hex[2 * MGR_ID_LEN + 1];
 	int r = mgr_store_run_end(app->store, run->id, reason, mgr_now(app));
 	if (r == CV_ENOTFOUND)
 		return 0;
 	if (r == 0)
-		r = add_event(app, "run-ended", run->id, NULL, 0);
+		r = mgr_run_event(app, "run-ended", run->id, reason, strlen(reason));
 	if (r == 0)
 		cv_log(CV_LOG_INFO, "run", "ended", log_id("run", run->id, hex), cv_log_str("reason", reason));
 	return r;
@@ -50,7 +50,7 @@ static const char *run_stale(const struct mgr_app *app, const struct mgr_run *ru
 	return NULL;
 }
 
-static int live_run(struct mgr_app *app, const uint8_t meeting_id[MGR_ID_LEN], struct mgr_run *ret)
+int mgr_run_live(struct mgr_app *app, const uint8_t meeting_id[MGR_ID_LEN], struct mgr_run *ret)
 {
 	int r = mgr_store_run_live(app->store, meeting_id, ret);
 	if (r < 0)
@@ -58,7 +58,7 @@ static int live_run(struct mgr_app *app, const uint8_t meeting_id[MGR_ID_LEN], s
 	const char *stale = run_stale(app, ret);
 	if (!stale)
 		return 0;
-	r = end_run(app, ret, stale);
+	r = mgr_run_finish(app, ret, stale);
 	return r < 0 ? r : CV_ENOTFOUND;
 }
 
@@ -140,19 +140,49 @@ static int sign_admission(struct mgr_app *app, const struct mgr_account *by, con
 	return r < 0 ? r : proto_admission_sign(&a, app->keys->grants_seed, &j->admission);
 }
 
+static bool is_creator(const struct mgr_run *run, const struct mgr_account *by, const uint8_t device_hash[MGR_HASH_LEN])
+{
+	return !memcmp(run->creator_id, by->id, MGR_ID_LEN) && !memcmp(run->creator_device, device_hash, MGR_HASH_LEN);
+}
+
 /* For the creator alone, again when it asks again, and never once the group has been reported. The grant stays in the
  * group's state, where newcomers verify it, so it lives as long as an admission. */
 static int sign_grant(struct mgr_app *app, const struct mgr_account *by, const uint8_t device_hash[MGR_HASH_LEN],
 		      const struct mgr_run *run, struct mgr_joined *j)
 {
-	if (run->reported || memcmp(run->creator_id, by->id, MGR_ID_LEN) ||
-	    memcmp(run->creator_device, device_hash, MGR_HASH_LEN))
+	if (run->reported || !is_creator(run, by, device_hash))
 		return 0;
 	struct proto_creation_grant g = {.issued = (uint64_t)run->started, .expires = (uint64_t)(run->started + DAY)};
 	memcpy(g.run_id, run->id, PROTO_ID_LEN);
 	memcpy(g.user_id, by->id, PROTO_ID_LEN);
 	memcpy(g.device_hash, device_hash, PROTO_HASH_LEN);
 	return proto_creation_grant_sign(&g, app->keys->grants_seed, &j->grant);
+}
+
+/*
+ * A run lives on one relay. With several in service its creator takes the one that it reaches best, and says which with
+ * its first report; until then nobody else gets a ticket, so that nobody waits, or begins a group, on another one.
+ */
+static int choose_relays(struct mgr_app *app, const struct mgr_account *by, const uint8_t device_hash[MGR_HASH_LEN],
+			 struct mgr_run *run, struct mgr_joined *j)
+{
+	if (!run->has_home && j->n_relays == 1) {
+		int r = mgr_store_run_set_home(app->store, run->id, j->relays[0].id);
+		if (r < 0)
+			return r;
+		memcpy(run->home, j->relays[0].id, MGR_ID_LEN);
+		run->has_home = true;
+	}
+	if (!run->has_home)
+		return is_creator(run, by, device_hash) ? 0 : MGR_ENOTBEGUN;
+	for (size_t i = 0; i < j->n_relays; i++) {
+		if (memcmp(j->relays[i].id, run->home, MGR_ID_LEN))
+			continue;
+		j->relays[0] = j->relays[i];
+		j->n_relays = 1;
+		return 0;
+	}
+	return mgr_fail(app, MGR_ENORELAY, "The relay that this meeting runs on is no longer in service.");
 }
 
 static int check_entry(struct mgr_app *app, const struct mgr_account *by, const uint8_t meeting_id[MGR_ID_LEN],
@@ -184,13 +214,15 @@ static int join(struct mgr_app *app, const struct mgr_account *by, const uint8_t
 	int r = check_entry(app, by, meeting_id, j);
 	if (r < 0)
 		return r;
-	r = live_run(app, meeting_id, &run);
+	r = mgr_run_live(app, meeting_id, &run);
 	if (r == CV_ENOTFOUND)
 		r = begin_run(app, by, device_hash, meeting_id, &run);
 	if (r == 0)
 		r = mgr_store_ban_has(app->store, run.id, by->id, &banned);
 	if (r == 0 && banned)
 		r = MGR_EREMOVED;
+	if (r == 0)
+		r = choose_relays(app, by, device_hash, &run, j);
 	if (r < 0)
 		goto out;
 	/* Who is no organiser any more moderates no longer either. */
@@ -238,10 +270,42 @@ void mgr_joined_done(struct mgr_joined *j)
 
 /* ---- reports, leaving, ends ---- */
 
-static int get_run(struct mgr_app *app, const uint8_t run_id[MGR_ID_LEN], struct mgr_run *ret)
+int mgr_run_get(struct mgr_app *app, const uint8_t run_id[MGR_ID_LEN], struct mgr_run *ret)
 {
 	int r = mgr_store_run_get(app->store, run_id, ret);
 	return r == CV_ENOTFOUND ? MGR_ENOTFOUND : r;
+}
+
+/* The creator's first report settles where the run lives; from then on a group on another relay is not this run's. */
+static int check_relay(struct mgr_app *app, const struct mgr_account *by, const uint8_t device_hash[MGR_HASH_LEN],
+		       struct mgr_run *run, const struct mgr_report *report)
+{
+	struct mgr_relay relay;
+	if (run->has_home)
+		return report->has_relay && memcmp(report->relay, run->home, MGR_ID_LEN) ? MGR_EOTHERRELAY : 0;
+	if (!is_creator(run, by, device_hash))
+		return MGR_ENOTBEGUN;
+	if (!report->has_relay)
+		return mgr_fail(app, MGR_EREQUEST, "relay is missing: the first report names it.");
+	int r = mgr_store_relay_get(app->store, report->relay, &relay);
+	if (r == CV_ENOTFOUND || (r == 0 && relay.retired))
+		return mgr_fail(app, MGR_EREQUEST, "relay is not the id of a relay in service.");
+	if (r == 0)
+		r = mgr_store_run_set_home(app->store, run->id, relay.id);
+	if (r < 0)
+		return r;
+	memcpy(run->home, relay.id, MGR_ID_LEN);
+	run->has_home = true;
+	return 0;
+}
+
+static int is_cancelled(struct mgr_app *app, const uint8_t meeting_id[MGR_ID_LEN], bool *ret_cancelled)
+{
+	struct mgr_meeting m;
+	int r = mgr_store_meeting_get(app->store, meeting_id, &m);
+	if (r == 0)
+		*ret_cancelled = m.cancelled != 0;
+	return r;
 }
 
 static int check_values(struct mgr_app *app, const struct mgr_account *by, struct mgr_run *run,
@@ -269,7 +333,7 @@ int mgr_run_report(struct mgr_app *app, const struct mgr_account *by, const uint
 	bool banned = false;
 	int64_t now = mgr_now(app);
 	proto_sha256(device_key, PROTO_KEY_LEN, device_hash);
-	int r = get_run(app, run_id, &run);
+	int r = mgr_run_get(app, run_id, &run);
 	if (r == 0)
 		r = mgr_store_ban_has(app->store, run_id, by->id, &banned);
 	if (r == 0 && banned)
@@ -278,11 +342,13 @@ int mgr_run_report(struct mgr_app *app, const struct mgr_account *by, const uint
 		r = mgr_store_member_reported(app->store, run_id, device_hash, now);
 	if (r == CV_ENOTFOUND)
 		r = MGR_ENOTFOUND;
+	if (r == 0 && !run.ended)
+		r = check_relay(app, by, device_hash, &run, report);
 	if (r < 0)
 		goto out;
 	const char *stale = run.ended ? NULL : run_stale(app, &run);
 	if (stale) {
-		r = end_run(app, &run, stale);
+		r = mgr_run_finish(app, &run, stale);
 		run.ended = now;
 	} else if (!run.ended) {
 		r = mgr_store_run_reported(app->store, run_id, now);
@@ -290,7 +356,9 @@ int mgr_run_report(struct mgr_app *app, const struct mgr_account *by, const uint
 	if (r == 0)
 		r = check_values(app, by, &run, report);
 	if (r == 0)
-		*ret_answer = (struct mgr_report_answer){run.alarm, run.alarm_epoch, run.ended != 0};
+		*ret_answer = (struct mgr_report_answer){run.alarm, run.alarm_epoch, run.ended != 0, false};
+	if (r == 0 && run.ended)
+		r = is_cancelled(app, run.meeting_id, &ret_answer->cancelled);
 out:
 	cv_wipe(&run, sizeof run);
 	return r;
@@ -303,98 +371,15 @@ int mgr_run_leave(struct mgr_app *app, const struct mgr_account *by, const uint8
 	uint8_t device_hash[PROTO_HASH_LEN];
 	int64_t present = 0, now = mgr_now(app);
 	proto_sha256(device_key, PROTO_KEY_LEN, device_hash);
-	int r = get_run(app, run_id, &run);
+	int r = mgr_run_get(app, run_id, &run);
 	if (r == 0)
 		r = mgr_store_member_gone(app->store, run_id, device_hash, now);
 	if (r == 0)
 		r = mgr_store_member_present(app->store, run_id, now - MGR_JOIN_GRACE_S, &present);
 	if (r == 0 && present == 0 && !run.ended)
-		r = end_run(app, &run, "last leave");
+		r = mgr_run_finish(app, &run, "last leave");
 	cv_wipe(&run, sizeof run);
 	return r == CV_ENOTFOUND ? MGR_ENOTFOUND : r;
-}
-
-static int moderated_run(struct mgr_app *app, const struct mgr_account *by, const uint8_t run_id[MGR_ID_LEN],
-			 struct mgr_run *ret_run, struct mgr_meeting *ret_meeting)
-{
-	int r = get_run(app, run_id, ret_run);
-	return r < 0 ? r : mgr_meeting_manage(app, by, ret_run->meeting_id, ret_meeting);
-}
-
-int mgr_run_end(struct mgr_app *app, const struct mgr_account *by, const uint8_t run_id[MGR_ID_LEN])
-{
-	struct mgr_run run;
-	struct mgr_meeting m;
-	int r = moderated_run(app, by, run_id, &run, &m);
-	if (r == 0 && !run.ended)
-		r = end_run(app, &run, "moderator");
-	cv_wipe(&run, sizeof run);
-	return r;
-}
-
-/* ---- bans and revocations ---- */
-
-static int revoke(struct mgr_app *app, const uint8_t *run_id, const uint8_t user_id[MGR_ID_LEN])
-{
-	uint64_t now = (uint64_t)mgr_now(app);
-	struct cv_buf object;
-	struct proto_revocation v = {.issued = now, .expires = now + DAY};
-	if (run_id)
-		memcpy(v.run_id, run_id, PROTO_ID_LEN);
-	memcpy(v.user_id, user_id, PROTO_ID_LEN);
-	cv_buf_init(&object, MGR_SIGNED_OBJECT);
-	int r = proto_revocation_sign(&v, app->keys->grants_seed, &object);
-	if (r == 0)
-		r = add_event(app, "revocation", run_id, object.data, object.len);
-	cv_buf_done(&object);
-	return r;
-}
-
-static int ban(struct mgr_app *app, const struct mgr_run *run, const uint8_t user_id[MGR_ID_LEN])
-{
-	bool banned = false;
-	int r = mgr_store_ban_has(app->store, run->id, user_id, &banned);
-	if (r < 0 || banned)
-		return r;
-	r = mgr_store_ban_add(app->store, run->id, user_id, mgr_now(app));
-	if (r == 0)
-		r = mgr_store_member_gone_user(app->store, run->id, user_id, mgr_now(app));
-	return r < 0 ? r : revoke(app, run->id, user_id);
-}
-
-int mgr_run_ban(struct mgr_app *app, const struct mgr_account *by, const uint8_t run_id[MGR_ID_LEN],
-		const uint8_t user_id[MGR_ID_LEN])
-{
-	struct mgr_run run;
-	struct mgr_meeting m;
-	struct mgr_account target;
-	int r = moderated_run(app, by, run_id, &run, &m);
-	if (r == 0) {
-		r = mgr_store_account_by_id(app->store, user_id, &target);
-		if (r == CV_ENOTFOUND)
-			r = MGR_ENOTFOUND;
-	}
-	if (r == 0 && !memcmp(by->id, user_id, MGR_ID_LEN))
-		r = MGR_ESELF;
-	if (r == 0 && run.ended)
-		r = MGR_ERUNENDED;
-	if (r == 0)
-		r = ban(app, &run, user_id);
-	cv_wipe(&run, sizeof run);
-	return r;
-}
-
-int mgr_run_revoke_in_meeting(struct mgr_app *app, const uint8_t meeting_id[MGR_ID_LEN],
-			      const uint8_t user_id[MGR_ID_LEN])
-{
-	struct mgr_run run;
-	int r = live_run(app, meeting_id, &run);
-	if (r == CV_ENOTFOUND)
-		return 0;
-	if (r == 0)
-		r = ban(app, &run, user_id);
-	cv_wipe(&run, sizeof run);
-	return r;
 }
 
 #define RUNS_AT_ONCE 64
@@ -408,20 +393,10 @@ struct run_batch {
 static int collect(void *arg, const struct mgr_run *run)
 {
 	struct run_batch *b = arg;
-	if (b->app && !run_stale(b->app, run))
+	if (!run_stale(b->app, run))
 		return 0;
 	b->runs[b->n++] = *run;
 	return b->n == RUNS_AT_ONCE;
-}
-
-int mgr_run_revoke_everywhere(struct mgr_app *app, const uint8_t user_id[MGR_ID_LEN])
-{
-	struct run_batch batch = {0};
-	int r = mgr_store_run_each_of_user(app->store, user_id, collect, &batch);
-	for (size_t i = 0; r >= 0 && i < batch.n; i++)
-		r = mgr_store_ban_add(app->store, batch.runs[i].id, user_id, mgr_now(app));
-	cv_wipe(&batch, sizeof batch);
-	return r < 0 ? r : revoke(app, NULL, user_id);
 }
 
 int mgr_run_end_of_meeting(struct mgr_app *app, const uint8_t meeting_id[MGR_ID_LEN], const char *reason)
@@ -431,7 +406,7 @@ int mgr_run_end_of_meeting(struct mgr_app *app, const uint8_t meeting_id[MGR_ID_
 	if (r == CV_ENOTFOUND)
 		return 0;
 	if (r == 0)
-		r = end_run(app, &run, reason);
+		r = mgr_run_finish(app, &run, reason);
 	cv_wipe(&run, sizeof run);
 	return r;
 }
@@ -442,7 +417,7 @@ int mgr_run_sweep(struct mgr_app *app)
 	/* At most RUNS_AT_ONCE in one sweep; the next one takes the rest. */
 	int r = mgr_store_run_each_live(app->store, collect, &batch);
 	for (size_t i = 0; r >= 0 && i < batch.n; i++)
-		r = end_run(app, &batch.runs[i], run_stale(app, &batch.runs[i]));
+		r = mgr_run_finish(app, &batch.runs[i], run_stale(app, &batch.runs[i]));
 	cv_wipe(&batch, sizeof batch);
 	return r < 0 ? r : 0;
 }

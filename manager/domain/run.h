@@ -22,7 +22,7 @@ struct mgr_joined {
 	size_t n_relays;
 };
 
-/* MGR_ENOTFOUND, MGR_ENOTINVITED, MGR_ECANCELLED, MGR_EREMOVED, MGR_ENORELAY. */
+/* MGR_ENOTINVITED, MGR_ECANCELLED, MGR_EREMOVED, MGR_ENORELAY; MGR_ENOTBEGUN: the run has no relay yet, ask again. */
 int mgr_run_join(struct mgr_app *app, const struct mgr_account *by, const uint8_t device_key[PROTO_KEY_LEN],
 		 const uint8_t meeting_id[MGR_ID_LEN], struct mgr_joined *ret_joined) CV_NODISCARD;
 /* Takes a zeroed struct. */
@@ -32,29 +32,40 @@ struct mgr_report {
 	int64_t epoch;
 	uint8_t authenticator_hash[MGR_HASH_LEN];
 	int64_t members;
+	bool has_relay;
+	uint8_t relay[MGR_ID_LEN]; /* that the group is on */
 };
 struct mgr_report_answer {
 	bool alarm;
 	int64_t alarm_epoch;
 	bool ended;
+	bool cancelled; /* with its meeting */
 };
-/* MGR_ENOTFOUND: no such run, or this device was never let into it. */
+/*
+ * MGR_ENOTFOUND: no such run, or this device was never let into it. MGR_EREMOVED. MGR_EOTHERRELAY: the run lives on
+ * another relay than the one reported.
+ */
 int mgr_run_report(struct mgr_app *app, const struct mgr_account *by, const uint8_t device_key[PROTO_KEY_LEN],
 		   const uint8_t run_id[MGR_ID_LEN], const struct mgr_report *report,
 		   struct mgr_report_answer *ret_answer) CV_NODISCARD;
 int mgr_run_leave(struct mgr_app *app, const struct mgr_account *by, const uint8_t device_key[PROTO_KEY_LEN],
 		  const uint8_t run_id[MGR_ID_LEN]) CV_NODISCARD;
-/* By the meeting's organiser or an administrator. */
+/* By the meeting's organiser, an administrator, or whom one of those has made a moderator of the run. MGR_EFORBIDDEN.
+ */
 int mgr_run_end(struct mgr_app *app, const struct mgr_account *by, const uint8_t run_id[MGR_ID_LEN]) CV_NODISCARD;
 int mgr_run_ban(struct mgr_app *app, const struct mgr_account *by, const uint8_t run_id[MGR_ID_LEN],
 		const uint8_t user_id[MGR_ID_LEN]) CV_NODISCARD;
+
+/* Who moderates beside the organiser: only the invited. */
+int mgr_run_moderation(struct mgr_app *app, const struct mgr_account *by, const uint8_t run_id[MGR_ID_LEN],
+		       const uint8_t user_id[MGR_ID_LEN], bool moderates) CV_NODISCARD;
 
 /* ---- for other parts of the domain ---- */
 
 /* Out of the running meeting, if there is one: ban and revocation. */
 int mgr_run_revoke_in_meeting(struct mgr_app *app, const uint8_t meeting_id[MGR_ID_LEN],
 			      const uint8_t user_id[MGR_ID_LEN]) CV_NODISCARD;
-/* A revocation for every run. */
+/* Out of every run that the user was let into. */
 int mgr_run_revoke_everywhere(struct mgr_app *app, const uint8_t user_id[MGR_ID_LEN]) CV_NODISCARD;
 int mgr_run_end_of_meeting(struct mgr_app *app, const uint8_t meeting_id[MGR_ID_LEN], const char *reason) CV_NODISCARD;
 /* Ends runs that are silent or were never begun. Call every few seconds, in a transaction. */

@@ -4,7 +4,7 @@
 
 #define COLUMNS                                                                                                        \
 	"run.id, run.meeting_id, run.creator_id, run.creator_device, run.lobby_key, run.started, run.reported, "       \
-	"run.alarm, run.alarm_epoch, run.ended"
+	"run.alarm, run.alarm_epoch, run.ended, run.home_relay"
 
 int mgr_store_run_add(struct mgr_store *s, const struct mgr_run *run)
 {
@@ -29,6 +29,10 @@ static int run_row(struct mgr_db *db, struct mgr_stmt *st, struct mgr_run *ret)
 		r = mgr_col_bytes(db, st, 3, run.creator_device, sizeof run.creator_device);
 	if (r == 0 && db->ops->col_data(st, 4, &len))
 		r = mgr_col_bytes(db, st, 4, run.lobby_key, sizeof run.lobby_key);
+	if (r == 0 && db->ops->col_data(st, 10, &len)) {
+		run.has_home = true;
+		r = mgr_col_bytes(db, st, 10, run.home, sizeof run.home);
+	}
 	if (r < 0)
 		return r;
 	run.started = db->ops->col_int(st, 5);
@@ -89,7 +93,8 @@ int mgr_store_run_each_of_user(struct mgr_store *s, const uint8_t user_id[MGR_ID
 	struct run_each e = {row, arg};
 	return mgr_db_each(s->db,
 			   "SELECT " COLUMNS " FROM run WHERE ended = 0"
-			   " AND id IN (SELECT run_id FROM run_member WHERE user_id = $1)",
+			   " AND id IN (SELECT run_id FROM run_member WHERE user_id = $1)"
+			   " AND id NOT IN (SELECT run_id FROM run_ban WHERE user_id = $1)",
 			   ARGS(ARG_ID(user_id)), each_run, &e);
 }
 
@@ -103,6 +108,12 @@ int mgr_store_run_end(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], const c
 int mgr_store_run_reported(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], int64_t now)
 {
 	return mgr_db_change(s->db, "UPDATE run SET reported = $1 WHERE id = $2", ARGS(ARG_INT(now), ARG_ID(id)));
+}
+
+int mgr_store_run_set_home(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], const uint8_t relay_id[MGR_ID_LEN])
+{
+	return mgr_db_change(s->db, "UPDATE run SET home_relay = $1 WHERE id = $2 AND home_relay IS NULL",
+			     ARGS(ARG_ID(relay_id), ARG_ID(id)));
 }
 
 int mgr_store_run_alarm(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], int64_t epoch)
@@ -165,6 +176,28 @@ int mgr_store_ban_has(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], con
 {
 	int64_t count = 0;
 	int r = mgr_db_int(s->db, "SELECT count(*) FROM run_ban WHERE run_id = $1 AND user_id = $2",
+			   ARGS(ARG_ID(run_id), ARG_ID(user_id)), &count);
+	if (r < 0)
+		return r;
+	*ret_has = count > 0;
+	return 0;
+}
+
+int mgr_store_moderator_set(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], const uint8_t user_id[MGR_ID_LEN],
+			    bool moderates)
+{
+	return mgr_db_run(s->db,
+			  moderates ? "INSERT INTO run_moderator (run_id, user_id) VALUES ($1, $2)"
+				      " ON CONFLICT (run_id, user_id) DO NOTHING"
+				    : "DELETE FROM run_moderator WHERE run_id = $1 AND user_id = $2",
+			  ARGS(ARG_ID(run_id), ARG_ID(user_id)), NULL);
+}
+
+int mgr_store_moderator_has(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], const uint8_t user_id[MGR_ID_LEN],
+			    bool *ret_has)
+{
+	int64_t count = 0;
+	int r = mgr_db_int(s->db, "SELECT count(*) FROM run_moderator WHERE run_id = $1 AND user_id = $2",
 			   ARGS(ARG_ID(run_id), ARG_ID(user_id)), &count);
 	if (r < 0)
 		return r;

@@ -9,8 +9,11 @@
 static const char migration_1[] =
 #include "0001_first.sql.inc"
 	;
+static const char migration_2[] =
+#include "0002_home.sql.inc"
+	;
 
-static const char *const migrations[] = {migration_1};
+static const char *const migrations[] = {migration_1, migration_2};
 
 int64_t mgr_store_schema(void)
 {

@@ -166,6 +166,8 @@ struct mgr_run {
 	bool alarm;
 	int64_t alarm_epoch;
 	int64_t ended;
+	bool has_home;
+	uint8_t home[MGR_ID_LEN]; /* the relay that it lives on */
 };
 
 /* CV_EEXIST: the meeting has a live run. */
@@ -178,6 +180,9 @@ int mgr_store_run_each_live(struct mgr_store *s, int (*row)(void *arg, const str
 /* Forgets the lobby key too. CV_ENOTFOUND when it has ended already. */
 int mgr_store_run_end(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], const char *reason, int64_t now) CV_NODISCARD;
 int mgr_store_run_reported(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], int64_t now) CV_NODISCARD;
+/* Only when it has none. CV_ENOTFOUND: it has. */
+int mgr_store_run_set_home(struct mgr_store *s, const uint8_t id[MGR_ID_LEN],
+			   const uint8_t relay_id[MGR_ID_LEN]) CV_NODISCARD;
 int mgr_store_run_alarm(struct mgr_store *s, const uint8_t id[MGR_ID_LEN], int64_t epoch) CV_NODISCARD;
 /* A device has been let in (again). */
 int mgr_store_member_add(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], const uint8_t user_id[MGR_ID_LEN],
@@ -193,7 +198,7 @@ int mgr_store_member_gone_user(struct mgr_store *s, const uint8_t run_id[MGR_ID_
 /* Devices that reported and have not left, and those let in since `since`. */
 int mgr_store_member_present(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], int64_t since,
 			     int64_t *ret_count) CV_NODISCARD;
-/* Live runs that the user was let into. */
+/* Live runs that the user was let into and is not banned from. */
 int mgr_store_run_each_of_user(struct mgr_store *s, const uint8_t user_id[MGR_ID_LEN],
 			       int (*row)(void *arg, const struct mgr_run *run), void *arg) CV_NODISCARD;
 /* Idempotent. */
@@ -201,6 +206,11 @@ int mgr_store_ban_add(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], con
 		      int64_t now) CV_NODISCARD;
 int mgr_store_ban_has(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], const uint8_t user_id[MGR_ID_LEN],
 		      bool *ret_has) CV_NODISCARD;
+/* Who moderates besides the organiser; idempotent. */
+int mgr_store_moderator_set(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], const uint8_t user_id[MGR_ID_LEN],
+			    bool moderates) CV_NODISCARD;
+int mgr_store_moderator_has(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], const uint8_t user_id[MGR_ID_LEN],
+			    bool *ret_has) CV_NODISCARD;
 /* Remembers the value; ret_values: how many different ones this epoch has now. Keeps the newest `keep` of the run. */
 int mgr_store_report_add(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], int64_t epoch,
 			 const uint8_t hash[MGR_HASH_LEN], int64_t now, int64_t keep, int64_t *ret_values) CV_NODISCARD;

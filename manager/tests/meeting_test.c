@@ -267,7 +267,7 @@ static int take(void *arg, const struct mgr_event *e)
 	return 0;
 }
 
-static void check_revocation(struct site *s, const uint8_t user_id[MGR_ID_LEN], bool every_run)
+static void check_revocation(struct site *s, const uint8_t user_id[MGR_ID_LEN])
 {
 	struct last_event last = {{0}};
 	struct proto_revocation v;
@@ -277,7 +277,8 @@ static void check_revocation(struct site *s, const uint8_t user_id[MGR_ID_LEN], 
 	assert_int_equal(proto_revocation_open(last.object, last.len, &cast.signers, &v), 0);
 	assert_int_equal(cv_hex_decode(run, sizeof run, cast.run), 0);
 	assert_true(proto_revocation_covers(&v, run, user_id, device));
-	assert_int_equal(proto_id_is_zero(v.run_id, sizeof v.run_id), every_run);
+	/* Of this run alone: whoever is let in again later is not shut out of the next. */
+	assert_memory_equal(v.run_id, run, sizeof run);
 }
 
 static void the_removed_stay_out(void **state)
@@ -294,7 +295,7 @@ static void the_removed_stay_out(void **state)
 		ask(s, &cast.bob, "POST", path_of("runs", cast.run, "/ban"), json_pack("{s:s}", "user_id", hex)), 403);
 	assert_int_equal(
 		ask(s, &cast.org, "POST", path_of("runs", cast.run, "/ban"), json_pack("{s:s}", "user_id", hex)), 204);
-	check_revocation(s, cast.ada_id, false);
+	check_revocation(s, cast.ada_id);
 	assert_int_equal(join(s, &cast.ada), 403);
 	assert_string_equal(problem_name(s), "removed");
 	assert_int_equal(report(s, &cast.ada, 1, 'B'), 403);
@@ -303,18 +304,122 @@ static void the_removed_stay_out(void **state)
 	assert_int_equal(ask(s, &cast.org, "DELETE", path_of("meetings", cast.meeting, "/invitations"),
 			     json_pack("{s:[s]}", "emails", "bob@example.org")),
 			 200);
-	check_revocation(s, cast.bob_id, false);
+	check_revocation(s, cast.bob_id);
 	assert_int_equal(join(s, &cast.bob), 403);
 	/* Disabled while it runs. */
 	cv_hex_encode(hex, cast.org_id, MGR_ID_LEN);
 	snprintf(path, sizeof path, "/api/v1/users/%s", hex);
 	assert_int_equal(ask(s, &cast.admin, "PATCH", path, json_pack("{s:b}", "disabled", 1)), 200);
-	check_revocation(s, cast.org_id, true);
+	check_revocation(s, cast.org_id);
 	assert_int_equal(join(s, &cast.org), 401);
 	/* In a new run those removed from the old one are guests again. */
 	s->now += 60;
 	assert_int_equal(join(s, &cast.ada), 200);
 	assert_true(has_grant(s));
+}
+
+static int tell(struct site *s, const struct device *by, const char *what, const uint8_t user_id[MGR_ID_LEN],
+		int granted)
+{
+	char hex[33], tail[32];
+	cv_hex_encode(hex, user_id, MGR_ID_LEN);
+	snprintf(tail, sizeof tail, "/%s", what);
+	return ask(s, by, "POST", path_of("runs", cast.run, tail),
+		   granted < 0 ? json_pack("{s:s}", "user_id", hex)
+			       : json_pack("{s:s, s:b}", "user_id", hex, "granted", granted));
+}
+
+static void moderators_of_a_run_ban(void **state)
+{
+	struct site *s = *state;
+	uint8_t out_id[MGR_ID_LEN] = {7};
+	set_up(s);
+	assert_int_equal(join(s, &cast.org), 200);
+	assert_int_equal(report(s, &cast.org, 0, 'A'), 200);
+	assert_int_equal(join(s, &cast.ada), 200);
+	assert_int_equal(join(s, &cast.bob), 200);
+	/* Nobody makes himself a moderator, nor one who is not invited. */
+	assert_int_equal(tell(s, &cast.ada, "moderation", cast.ada_id, 1), 403);
+	assert_int_equal(tell(s, &cast.out, "moderation", cast.ada_id, 1), 404);
+	assert_int_equal(tell(s, &cast.org, "moderation", out_id, 1), 404);
+	assert_int_equal(tell(s, &cast.org, "moderation", cast.ada_id, -1), 400);
+	assert_int_equal(tell(s, &cast.ada, "ban", cast.bob_id, -1), 403);
+	assert_int_equal(tell(s, &cast.org, "moderation", cast.ada_id, 1), 204);
+	assert_int_equal(tell(s, &cast.org, "moderation", cast.ada_id, 1), 204);
+	assert_int_equal(tell(s, &cast.ada, "ban", cast.bob_id, -1), 204);
+	check_revocation(s, cast.bob_id);
+	assert_int_equal(join(s, &cast.bob), 403);
+	assert_string_equal(problem_name(s), "removed");
+	/* The right taken back counts at once; and of the banned none counts. */
+	assert_int_equal(tell(s, &cast.org, "moderation", cast.ada_id, 0), 204);
+	assert_int_equal(tell(s, &cast.ada, "ban", cast.org_id, -1), 403);
+	assert_int_equal(tell(s, &cast.org, "moderation", cast.bob_id, 1), 204);
+	assert_int_equal(tell(s, &cast.bob, "ban", cast.ada_id, -1), 403);
+	/* A right of this run, not of the meeting. */
+	assert_int_equal(tell(s, &cast.org, "moderation", cast.ada_id, 1), 204);
+	assert_int_equal(ask(s, &cast.ada, "DELETE", path_of("meetings", cast.meeting, ""), NULL), 403);
+	assert_int_equal(ask(s, &cast.ada, "POST", path_of("runs", cast.run, "/end"), json_object()), 204);
+	assert_int_equal(tell(s, &cast.org, "moderation", cast.ada_id, 1), 409);
+	assert_int_equal(join(s, &cast.ada), 200);
+	assert_int_equal(tell(s, &cast.ada, "ban", cast.bob_id, -1), 403);
+}
+
+static int report_relay(struct site *s, const struct device *dev, const char *relay)
+{
+	return ask(s, dev, "POST", path_of("runs", cast.run, "/report"),
+		   json_pack("{s:i, s:s, s:s}", "epoch", 0, "authenticator_hash",
+			     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "relay", relay));
+}
+
+static void keep_relay(const struct site *s, size_t i, char ret[33])
+{
+	const json_t *relay = json_array_get(json_object_get(s->json, "relays"), i);
+	snprintf(ret, 33, "%s", json_string_value(json_object_get(relay, "id")));
+}
+
+/* With several relays the creator takes one, and nobody is sent to another. */
+static void a_run_lives_on_one_relay(void **state)
+{
+	struct site *s = *state;
+	uint8_t object[4096];
+	struct proto_ticket t;
+	char relays[2][33], home[33];
+	set_up(s);
+	s->now++; /* they are listed by age */
+	relay_make(s, "https://relay2.example");
+	assert_int_equal(join(s, &cast.org), 200);
+	assert_true(has_grant(s));
+	assert_int_equal(json_array_size(json_object_get(s->json, "relays")), 2);
+	keep_relay(s, 0, relays[0]);
+	keep_relay(s, 1, relays[1]);
+	/* Nobody else before it has said which one: not even a ticket. */
+	assert_int_equal(join(s, &cast.ada), 503);
+	assert_string_equal(problem_name(s), "not-begun");
+	assert_int_equal(report_relay(s, &cast.ada, relays[0]), 404);
+	assert_int_equal(report(s, &cast.org, 0, 'A'), 400);
+	assert_int_equal(report_relay(s, &cast.org, "00112233445566778899aabbccddeeff"), 400);
+	assert_int_equal(report_relay(s, &cast.org, relays[1]), 200);
+	assert_int_equal(join(s, &cast.ada), 200);
+	assert_int_equal(json_array_size(json_object_get(s->json, "relays")), 1);
+	keep_relay(s, 0, home);
+	assert_string_equal(home, relays[1]);
+	size_t len = signed_of(s, "ticket", object, sizeof object);
+	assert_int_equal(proto_ticket_open(object, len, &cast.signers, &t), 0);
+	assert_int_equal(t.n_relays, 1);
+	cv_hex_encode(home, t.relays[0], MGR_ID_LEN);
+	assert_string_equal(home, relays[1]);
+	/* A group on the other one is not this run's. */
+	assert_int_equal(report_relay(s, &cast.ada, relays[0]), 409);
+	assert_string_equal(problem_name(s), "other-relay");
+	assert_int_equal(report_relay(s, &cast.org, relays[0]), 409);
+	assert_int_equal(report_relay(s, &cast.ada, relays[1]), 200);
+	/* Whoever began it comes back to the same. */
+	assert_int_equal(join(s, &cast.org), 200);
+	assert_int_equal(json_array_size(json_object_get(s->json, "relays")), 1);
+	/* Taken out of service under the run: said so, and nobody is sent elsewhere. */
+	relay_make(s, "https://relay2.example");
+	assert_int_equal(join(s, &cast.ada), 503);
+	assert_string_equal(problem_name(s), "no-relay");
 }
 
 static void demotion_counts_at_once(void **state)
@@ -374,6 +479,8 @@ int main(void)
 		T(two_values_for_an_epoch_alarm),
 		T(runs_end_by_silence_and_by_leaving),
 		T(the_removed_stay_out),
+		T(moderators_of_a_run_ban),
+		T(a_run_lives_on_one_relay),
 		T(demotion_counts_at_once),
 		T(meetings_have_limits),
 	};

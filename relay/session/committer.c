@@ -43,7 +43,7 @@ static void end_when_empty(struct relay_run *run)
 	for (size_t i = 0; i < run->leaves; i++)
 		if (run->members[i] && !run->members[i]->left)
 			return;
-	run_end(run, "everybody has left");
+	run_end(run, "everybody has left", false);
 }
 
 void conn_leave(struct relay_conn *c, const struct PB(Leave) * m)

@@ -20,7 +20,7 @@ static void ask_end(struct relay_conn *c, const struct PB(RunEnded) * m)
 		conn_refuse(c, PB_REFUSED(DENIED), "only a moderator ends a run");
 		return;
 	}
-	run_end(c->run, m->detail);
+	run_end(c->run, m->detail, false);
 }
 
 /* What a member may send. False: not one of these. */

@@ -264,7 +264,7 @@ void run_ban(struct relay_run *run, const uint8_t *user_id, const uint8_t *devic
 	}
 }
 
-void run_end(struct relay_run *run, const char *detail)
+void run_end(struct relay_run *run, const char *detail, bool cancelled)
 {
 	struct PB(RunEnded) ended = PB_INIT(RUN_ENDED);
 	struct PB(Control) m = PB_INIT(CONTROL);
@@ -278,6 +278,7 @@ void run_end(struct relay_run *run, const char *detail)
 	if (r->n_ended < ENDED_RUNS_MAX)
 		r->n_ended++;
 	ended.detail = (char *)detail;
+	ended.cancelled = cancelled;
 	m.body_case = PB_CONTROL(RUN_ENDED);
 	m.run_ended = &ended;
 	msg = control_msg(&m);
@@ -295,7 +296,7 @@ void run_end(struct relay_run *run, const char *detail)
 	run_free(run);
 }
 
-void relay_end_run(struct relay *r, const uint8_t run_id[PROTO_ID_LEN], const char *detail)
+void relay_end_run(struct relay *r, const uint8_t run_id[PROTO_ID_LEN], bool cancelled)
 {
 	struct relay_run *run;
 
@@ -303,7 +304,7 @@ void relay_end_run(struct relay *r, const uint8_t run_id[PROTO_ID_LEN], const ch
 		return;
 	/* a run that is not here is created only to be remembered as ended */
 	if (!run_get(r, run_id, &run))
-		run_end(run, detail);
+		run_end(run, cancelled ? "the meeting was cancelled" : "ended by the manager", cancelled);
 }
 
 static void expire_lobby(struct relay_run *run, int64_t now)

@@ -230,7 +230,7 @@ void run_presence(struct relay_run *run, uint32_t leaf, bool connected);
 /* Tells a connection which members are lost at present. */
 void run_tell_lost(struct relay_conn *c);
 void run_tick(struct relay_run *run);
-void run_end(struct relay_run *run, const char *detail);
+void run_end(struct relay_run *run, const char *detail, bool cancelled);
 bool run_banned(const struct relay_run *run, const uint8_t *user_id, const uint8_t *device_hash);
 /* device_hash NULL: the whole user. Connections of the banned are refused with `reason`. */
 void run_ban(struct relay_run *run, const uint8_t *user_id, const uint8_t *device_hash, int reason);

@@ -254,10 +254,14 @@ static void test_end(void **state)
 static void test_end_by_manager(void **state)
 {
 	struct relay_counts counts;
+	struct PB(Control) * m;
 
 	client_create(&w, &a, 15);
-	relay_end_run(w.relay, w.run_id, "ended by the manager");
-	assert_true(got(&a, PB_CONTROL(RUN_ENDED)));
+	relay_end_run(w.relay, w.run_id, true);
+	m = take_control(&a, PB_CONTROL(RUN_ENDED));
+	assert_non_null(m);
+	assert_true(m->run_ended->cancelled);
+	proto_control_free(m);
 	relay_get_counts(w.relay, &counts);
 	assert_int_equal(counts.runs, 0);
 }

@@ -1,22 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // Something between clients and the relay: a wire that can be cut, or (with the relay's own key) an ear inside TLS.
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer as httpsServer, type Server as HttpsServer } from 'node:https';
 import { connect as tcpConnect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as tlsConnect, createServer as tlsServer, type TLSSocket } from 'node:tls';
-import { freePorts } from './build';
-import type { Site } from './site';
+import { freePorts, programs } from './build';
+import { Proc } from './process';
+import type { Relay, Site } from './site';
 
 /** The relay now listens elsewhere; gives the port of its URL, where the clients knock, and its own. */
-async function moveRelay(site: Site): Promise<{ front: number; behind: number }> {
-  const front = Number(new URL(site.relayUrl).port);
+async function moveRelay(site: Site, other?: Relay): Promise<{ front: number; behind: number }> {
+  const config = other?.config ?? site.relayConf;
+  const front = Number(new URL(other?.url ?? site.relayUrl).port);
   const [behind] = await freePorts(1);
-  await site.relay.stop();
-  const conf = readFileSync(site.relayConf, 'utf8');
+  await (other?.relay ?? site.relay).stop();
+  const conf = readFileSync(config, 'utf8');
   const moved = conf.replace(/^(\s*listen\s*=).*$/m, `$1 127.0.0.1:${behind}`);
   if (moved === conf) throw new Error('relay.conf names no address');
-  writeFileSync(site.relayConf, moved);
-  await site.startRelay();
+  writeFileSync(config, moved);
+  if (other) {
+    other.relay = new Proc(programs.relay(), ['run', '--config', config]);
+    site.processes.push(other.relay);
+    await other.relay.said(/listening/);
+  } else {
+    await site.startRelay();
+  }
   return { front, behind: behind! };
 }
 
@@ -27,10 +37,47 @@ function listen(server: Server, port: number): Promise<void> {
   });
 }
 
+/** Hands on what comes, in order, `late()` ms after it came. */
+function passLate(from: Socket, to: Socket, late: () => number): void {
+  const waiting: { at: number; what: () => void }[] = [];
+  const pump = () => {
+    while (waiting.length && waiting[0]!.at <= Date.now()) waiting.shift()!.what();
+    if (waiting.length) setTimeout(pump, waiting[0]!.at - Date.now());
+  };
+  const then = (what: () => void) => {
+    waiting.push({ at: Date.now() + late(), what });
+    if (waiting.length === 1) setTimeout(pump, late());
+  };
+  from.on('data', (data) => then(() => to.writable && to.write(data)));
+  from.on('end', () => then(() => to.end()));
+  from.on('close', () => then(() => to.destroy()));
+}
+
 /** Passes bytes on until it is cut. */
 export class Wire {
   private readonly pairs = new Set<[Socket, Socket]>();
+  /** How long a slow wire takes, each way. */
+  delayMs = 0;
   private constructor(private readonly server: Server) {}
+
+  /** A slow wire before a relay. */
+  static async slow(site: Site, delayMs: number, other?: Relay): Promise<Wire> {
+    const { front, behind } = await moveRelay(site, other);
+    const server = createServer((client) => {
+      const relay = tcpConnect(behind, '127.0.0.1');
+      const pair: [Socket, Socket] = [client, relay];
+      wire.pairs.add(pair);
+      for (const [from, to] of [pair, [relay, client]] as [Socket, Socket][]) {
+        passLate(from.setNoDelay(true), to, () => wire.delayMs);
+        from.on('error', () => {});
+        from.on('close', () => wire.pairs.delete(pair));
+      }
+    });
+    const wire = new Wire(server);
+    wire.delayMs = delayMs;
+    await listen(server, front);
+    return wire;
+  }
 
   static async before(site: Site): Promise<Wire> {
     const { front, behind } = await moveRelay(site);
@@ -62,6 +109,30 @@ export class Wire {
   close(): void {
     this.server.close();
     this.reset();
+  }
+}
+
+/** Somebody else's server where ours was. */
+export class Impostor {
+  requests = 0;
+  private constructor(private readonly server: HttpsServer) {}
+
+  static async at(url: string, dir: string): Promise<Impostor> {
+    const key = join(dir, 'impostor.key');
+    const cert = join(dir, 'impostor.crt');
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'ignore' });
+    const server = httpsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, res) => {
+      impostor.requests++;
+      res.writeHead(500).end();
+    });
+    const impostor = new Impostor(server);
+    await listen(server, Number(new URL(url).port));
+    return impostor;
+  }
+
+  close(): void {
+    this.server.closeAllConnections();
+    this.server.close();
   }
 }
 

@@ -69,6 +69,13 @@ export class Person {
   }
 }
 
+/** A relay beside the site's own. */
+export interface Relay {
+  url: string;
+  config: string;
+  relay: Proc;
+}
+
 /** A program whose clock is off. The library itself: faketime's wrapper would not hand on our signals. */
 function withClock(clock: string, program: string, args: string[]): Proc {
   if (clock === '') return new Proc(program, args);
@@ -164,16 +171,16 @@ export class Site {
   }
 
   /** A further relay, enrolled and running. */
-  async secondRelay(): Promise<{ url: string; relay: Proc }> {
+  async secondRelay(): Promise<Relay> {
     const [port] = await freePorts(1);
     const url = `https://localhost:${port}`;
     const data = join(this.dir, 'relay2');
     const config = join(data, 'relay.conf');
     await this.enrolRelay(url, port!, data, config);
-    const relay = new Proc(programs.relay(), ['run', '--config', config]);
-    this.processes.push(relay);
-    await relay.said(/listening/);
-    return { url, relay };
+    const second = { url, config, relay: new Proc(programs.relay(), ['run', '--config', config]) };
+    this.processes.push(second.relay);
+    await second.relay.said(/listening/);
+    return second;
   }
 
   private async enrolRelay(

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry to a meeting is strictly for those invited, at the manager and at the relay (R61, R63, R68).
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { Device, problem } from '../lib/api';
+import { Device, b64, problem } from '../lib/api';
 import { validationLink } from '../lib/outbox';
 import { ADMIN, PASSWORD, Site } from '../lib/site';
 import { Reason, Tunnel, entry, type Entry } from '../lib/tunnel';
@@ -117,8 +118,15 @@ test('a banned user and a disabled one are out at once', async () => {
   const tunnel = await connect(admin);
   assert.equal(await tunnel.tryEnter(creator), 0);
   tunnel.control('epochReady', { leaf: 0, epoch: 0n });
+  // Two relays by now: until the creator has said where the group is nobody else gets a ticket, and then one for there.
+  const early = await bob.call('POST', `/meetings/${id}/join`, {});
+  assert.deepEqual([early.status, problem(early)], [503, 'not-begun']);
+  const here = creator.relays.find((r) => r.url === site.relayUrl)!.id;
+  const report = { epoch: 0, authenticator_hash: b64(randomBytes(32)), relay: here };
+  await admin.must('POST', `/runs/${creator.run.toString('hex')}/report`, report);
   const held = await entry(bob, id);
   await admin.must('POST', `/runs/${creator.run.toString('hex')}/ban`, { user_id: bob.userId });
+  assert.deepEqual(held.relays.map((r) => r.id), [here]);
   const again = await bob.call('POST', `/meetings/${id}/join`, {});
   assert.deepEqual([again.status, problem(again)], [403, 'removed']);
   // The relay learns it by a long poll: the ticket that bob still holds dies with it.

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes wrong before a meeting: passwords, links, clocks, invitations, pins. One clear line and the right exit code.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { programs, source } from '../lib/build';
 import { validationLink } from '../lib/outbox';
 import { Proc } from '../lib/process';
+import { Impostor } from '../lib/proxy';
 import { ADMIN, PASSWORD, Person, Site } from '../lib/site';
 
 const USAGE = 2;
@@ -113,48 +112,27 @@ test('a clock four minutes off works, one ten minutes off is said so', async () 
     await fails(site.person('bob@example.org', offset), loginArgs('bob@example.org'), USAGE, /clock/i, `${PASSWORD}\n`, ['faketime', '-f', offset]);
 });
 
-/** Somebody else's server where ours was. */
-async function impostor(url: string): Promise<Server> {
-  const key = join(site.dir, 'impostor.key');
-  const cert = join(site.dir, 'impostor.crt');
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'ignore' });
-  const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, res) => {
-    requests++;
-    res.writeHead(500).end();
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.on('error', reject);
-    server.listen(Number(new URL(url).port), '127.0.0.1', resolve);
-  });
-  return server;
-}
-let requests = 0;
-
 test('a relay with an unpinned certificate gets not a single request', async () => {
   await site.relay.stop();
-  const server = await impostor(site.relayUrl);
+  const impostor = await Impostor.at(site.relayUrl, site.dir);
   try {
-    requests = 0;
     await fails(bob, ['join', meeting, '--duration', '1'], SECURITY, /pin|certificate|key/i);
-    assert.equal(requests, 0);
+    assert.equal(impostor.requests, 0);
   } finally {
-    server.closeAllConnections();
-    server.close();
+    impostor.close();
   }
   await site.startRelay();
 });
 
 test('a manager with an unpinned certificate gets not a single request', async () => {
   await site.manager.stop();
-  const server = await impostor(site.url);
+  const impostor = await Impostor.at(site.url, site.dir);
   try {
-    requests = 0;
     await fails(bob, ['meeting', 'list'], SECURITY, /pin|certificate|key/i);
     await fails(bob, ['join', meeting, '--duration', '1'], SECURITY, /pin|certificate|key/i);
-    assert.equal(requests, 0);
+    assert.equal(impostor.requests, 0);
   } finally {
-    server.closeAllConnections();
-    server.close();
+    impostor.close();
   }
 });
 

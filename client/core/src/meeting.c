@@ -49,6 +49,7 @@ void client_meeting_over(struct client_meeting *m, enum client_outcome outcome, 
 		vsnprintf(m->text, sizeof(m->text), format, ap);
 		va_end(ap);
 	}
+	client_report_untold(m, false);
 	m->outcome = outcome;
 	m->phase = PHASE_ENDED;
 	cv_timer_stop(&m->tick);
@@ -108,6 +109,7 @@ static void tick(void *arg)
 	}
 	if (now - m->second_us >= 1000000) {
 		m->second_us = now;
+		client_report_retell(m, now);
 		if (m->files != NULL && m->phase == PHASE_IN)
 			client_files_tick(m->files, now);
 		client_meeting_save_profile(m);
@@ -182,6 +184,7 @@ void client_meeting_free(struct client_meeting *m)
 	client_worker_free(m->cpu);
 	if (m->shown_rights != NULL)
 		client_meeting_drop_group(m);
+	client_report_untold(m, true);
 	client_api_free(m->api);
 	net_tls_client_free(m->tls);
 	while (m->trusts != NULL) {

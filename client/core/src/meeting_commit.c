@@ -207,10 +207,34 @@ void client_meeting_work(struct client_meeting *m)
 	}
 }
 
+/* The manager cannot see the group's rights, and acts only on what those ban of whom it knows that they moderate. */
+static void tell_moderation(struct client_meeting *m, const struct op *op)
+{
+	bool has = (op->rights & PROTO_RIGHT_MODERATION) != 0, had = !has;
+	char user[2 * CLIENT_ID_LEN + 1];
+	json_t *body;
+
+	for (const struct client_member *p = client_group_next(m->group, 0); p != NULL;
+	     p = client_group_next(m->group, p->leaf + 1)) {
+		if (memcmp(p->user_id, op->user_id, CLIENT_ID_LEN) == 0)
+			had = (m->shown_rights[p->leaf] & PROTO_RIGHT_MODERATION) != 0;
+	}
+	if (has == had)
+		return;
+	cv_hex_encode(user, op->user_id, CLIENT_ID_LEN);
+	body = json_object();
+	json_object_set_new(body, "user_id", json_string(user));
+	json_object_set_new(body, "granted", json_boolean(has));
+	client_report_tell(
+		m, "moderation", body,
+		has ? "the manager does not know of the new moderator, and will go on letting in whom they remove"
+		    : "the manager still takes them for a moderator");
+}
+
 /* What a finished operation means for relay and manager. */
 static void op_done(struct client_meeting *m, const struct op *op)
 {
-	char path[128], run[2 * CLIENT_ID_LEN + 1];
+	char user[2 * CLIENT_ID_LEN + 1];
 	PB(Control) c = PB_INIT(CONTROL);
 	PB(SetRights) rights = PB_INIT(SET_RIGHTS);
 	json_t *body;
@@ -222,16 +246,17 @@ static void op_done(struct client_meeting *m, const struct op *op)
 		c.body_case = PB_CONTROL(SET_RIGHTS);
 		c.set_rights = &rights;
 		(void)!client_tunnel_control(m, &c);
+		tell_moderation(m, op);
 		break;
 	case OP_BAN:
-		/* The group is rid of them. The manager gives them no more tickets when we are the organiser; for
-		 * another moderator group and relay keep them out. */
-		cv_hex_encode(run, m->info.run_id, CLIENT_ID_LEN);
-		snprintf(path, sizeof(path), "/runs/%s/ban", run);
-		cv_hex_encode(run, op->user_id, CLIENT_ID_LEN);
+		/* The group is rid of them, members and relay let them in no more; the manager is to give them no
+		 * more tickets either. */
+		cv_hex_encode(user, op->user_id, CLIENT_ID_LEN);
 		body = json_object();
-		json_object_set_new(body, "user_id", json_string(run));
-		client_report_post(m, path, body, false);
+		json_object_set_new(body, "user_id", json_string(user));
+		client_report_tell(
+			m, "ban", body,
+			"removed, and kept out by relay and members; but the manager still gives out tickets");
 		break;
 	default: break;
 	}

@@ -212,7 +212,7 @@ static void removed(struct client_meeting *m, const struct client_news *news)
 	}
 	switch (reason) {
 	case PROTO_REASON_REMOVED: client_meeting_over(m, CLIENT_REFUSED, "removed by a moderator"); break;
-	case PROTO_REASON_REVOKED: client_meeting_over(m, CLIENT_REFUSED, "this account or device was revoked"); break;
+	case PROTO_REASON_REVOKED: client_meeting_over(m, CLIENT_REFUSED, CLIENT_REVOKED_TEXT); break;
 	case PROTO_REASON_REPLACED:
 		client_meeting_over(m, CLIENT_REFUSED, "this device entered the meeting a second time");
 		break;
@@ -270,6 +270,7 @@ static void entered_group(struct client_meeting *m)
 	m->phase = PHASE_IN;
 	m->joined = true;
 	m->lost_us = 0;
+	client_join_settle(m);
 	m->path_us = cv_now_us();
 	client_meeting_tell(
 		m, &(struct client_meeting_event){.kind = CLIENT_MEETING_JOINED,

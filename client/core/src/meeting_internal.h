@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parts of a meeting: meeting.c (life, commands), meeting_join.c (manager, probing, connecting), meeting_tunnel.c
- * (entering, messages), meeting_group.c (epochs), meeting_commit.c (our commits), meeting_report.c (reports, security
- * code).
+ * The parts of a meeting: meeting.c (life, commands), meeting_join.c (manager, connecting), meeting_probe.c (which
+ * relay), meeting_tunnel.c (entering, messages), meeting_group.c (epochs), meeting_commit.c (our commits),
+ * meeting_report.c (reports, security code).
  */
 #ifndef CLIENT_MEETING_INTERNAL_H
 #define CLIENT_MEETING_INTERNAL_H
@@ -21,8 +21,11 @@
 #define RELAYS_MAX PROTO_TICKET_RELAYS_MAX
 #define TITLE_MAX  255
 
+#define CLIENT_REVOKED_TEXT "the organisation has taken back this account, device or invitation"
+
 enum phase {
 	PHASE_ASKING,     /* the manager */
+	PHASE_UNBEGUN,    /* somebody else is choosing the relay; asking again in a moment */
 	PHASE_PROBING,    /* the relays */
 	PHASE_CONNECTING, /* TLS and upgrade */
 	PHASE_ENTERING,   /* Hello, Enter */
@@ -97,7 +100,13 @@ struct client_meeting {
 	size_t order[RELAYS_MAX]; /* relays by round trip */
 	int64_t rtt[RELAYS_MAX];
 	size_t n_order, at_order;
-	unsigned probes;
+	unsigned probes;      /* of this round that have not come back */
+	unsigned probe_round; /* what comes back from an earlier one is of no use */
+	bool unpinned[RELAYS_MAX];
+	bool pin_failed;    /* one of the relays tried showed another key */
+	bool home_known;    /* from joining on: the run lives there */
+	int64_t unbegun_us; /* since when PHASE_UNBEGUN comes again and again; 0: it does not */
+	uint8_t home[CLIENT_ID_LEN];
 	struct net_tls_client *tls;
 	struct net_tunnel *tunnel;
 	bool open;
@@ -136,6 +145,7 @@ struct client_meeting {
 	int64_t second_us;
 	int64_t leave_us;
 	bool left_manager;
+	struct post_job *untold; /* what the manager has to know and could not be told yet */
 	struct client_hooks *hooks;
 	enum client_outcome outcome;
 	char text[CLIENT_ERROR_TEXT_MAX];
@@ -158,8 +168,20 @@ void client_join_connect(struct client_meeting *m);
 void client_join_lost(struct client_meeting *m, const char *why);
 void client_join_cut(struct client_meeting *m);
 void client_join_retry(void *arg);
+/* The relay just tried showed a key that is not pinned: another one, or the end. */
+void client_join_unpinned(struct client_meeting *m);
+/* The relay just entered is the run's from now on. */
+void client_join_settle(struct client_meeting *m);
 /* Address of the relay that is connected; borrowed. */
 const char *client_join_relay(const struct client_meeting *m);
+
+/* meeting_probe.c */
+void client_probe_start(struct client_meeting *m);
+/* Waits for no more answers: connects in the order known now. */
+void client_probe_done(struct client_meeting *m);
+void client_probe_unpinned(struct client_meeting *m, const char *url);
+/* Host and port of "wss://host:port/…" or "https://host:port": scheme and path are the protocol's. CV_EFORMAT. */
+int client_probe_url(const char *url, char host[256], uint16_t *ret_port) CV_NODISCARD;
 
 /* meeting_tunnel.c */
 extern const struct net_tunnel_cbs client_tunnel_callbacks;
@@ -196,7 +218,16 @@ void client_report_renew(struct client_meeting *m);
 /* Six groups of five digits from an epoch authenticator (docs/protocol.md section 5). Takes about 0.1 s. */
 int client_security_code(const uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN],
 			 char ret[CLIENT_SECURITY_CODE_LEN]) CV_NODISCARD;
-/* POST path in the background; what comes of it is only logged as an ERROR when `loud`. */
+/* POST path in the background; what comes of it is only told as an ERROR when `loud`. */
 void client_report_post(struct client_meeting *m, const char *path, json_t *body, bool loud);
+/*
+ * POST /runs/RUN/what in the background, again for some seconds while it fails; then an ERROR that begins with
+ * `undone`, a literal.
+ */
+void client_report_tell(struct client_meeting *m, const char *what, json_t *body, const char *undone);
+/* Tries again what is due. */
+void client_report_retell(struct client_meeting *m, int64_t now_us);
+/* The end: an ERROR for all that was not told, and it is forgotten. `quiet`: without. */
+void client_report_untold(struct client_meeting *m, bool quiet);
 
 #endif

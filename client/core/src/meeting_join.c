@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way in: asking the manager, probing the relays, connecting to the best, coming back. */
+/* The way in: asking the manager, connecting to the best relay, coming back. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,6 @@
 #include <base/text.h>
 #include <base/time.h>
 #include <client/signin.h>
-#include <net/http.h>
 
 #include "json.h"
 #include "meeting_internal.h"
@@ -16,8 +15,7 @@
 #define SIGNED_MAX    2048
 #define CERTIFICATE_S 3600    /* renewed at joining when it lives shorter than this */
 #define RETRY_US      1000000 /* between attempts to come back */
-#define PROBE_MS      3000
-#define UNREACHED     INT64_MAX
+#define UNBEGUN_US    300000  /* before asking again for a run that somebody is beginning */
 #define HANDSHAKE_US  8000000
 
 /* ---- the manager */
@@ -138,8 +136,6 @@ static void ask_run(struct client_job *job)
 	a->result = ask(a);
 }
 
-static void start_probing(struct client_meeting *m);
-
 static void take_answer(struct client_meeting *m, struct ask_job *a)
 {
 	bool other_run = m->joined && memcmp(m->info.run_id, a->info.run_id, CLIENT_ID_LEN) != 0;
@@ -156,9 +152,25 @@ static void take_answer(struct client_meeting *m, struct ask_job *a)
 	m->trusts = a->trust;
 	a->trust = NULL;
 	m->by_ticket = true;
+	m->unbegun_us = 0;
 	if (!m->joined)
 		m->unix_offset_us = (int64_t)client_clock_now_us(m->clock) - cv_now_us();
-	start_probing(m);
+	client_probe_start(m);
+}
+
+/* Several relays, and the client that begins the run has not said yet which one it took. */
+static void unbegun(struct client_meeting *m)
+{
+	int64_t now = cv_now_us();
+
+	if (m->unbegun_us == 0)
+		m->unbegun_us = now;
+	if (now - m->unbegun_us > CLIENT_WELCOME_US) {
+		client_meeting_over(m, CLIENT_UNREACHABLE, "the meeting is being started, but does not begin");
+		return;
+	}
+	m->phase = PHASE_UNBEGUN;
+	cv_timer_set(&m->retry, UNBEGUN_US);
 }
 
 static void ask_done(struct client_job *job)
@@ -172,10 +184,12 @@ static void ask_done(struct client_job *job)
 		/* Left, or ended, meanwhile. */
 	} else if (a->result == 0) {
 		take_answer(m, a);
+	} else if (strcmp(a->err.problem, "not-begun") == 0) {
+		unbegun(m);
 	} else if (m->lost_us != 0 && a->err.outcome == CLIENT_UNREACHABLE && m->info.admission != NULL) {
 		/* The manager is away too: the admission lets a member back in. */
 		m->by_ticket = false;
-		start_probing(m);
+		client_probe_start(m);
 	} else {
 		client_meeting_over(m, a->err.outcome, "%s", a->err.text);
 	}
@@ -204,133 +218,6 @@ void client_join_ask(struct client_meeting *m)
 		m->asking = false;
 		cv_free(a);
 		client_meeting_over(m, CLIENT_UNREACHABLE, "too much work waiting");
-	}
-}
-
-/* ---- probing */
-
-struct probe_job {
-	struct client_job job;
-	struct client_meeting *m;
-	size_t relay;
-	char url[PROTO_URL_MAX + 16];
-	struct net_pins pins;
-	int64_t rtt;
-};
-
-/* "wss://host:port/…" or "https://host:port": scheme and path are the protocol's. */
-static int split_url(const char *url, char host[256], uint16_t *ret_port)
-{
-	const char *p = strstr(url, "://"), *end, *colon;
-	unsigned long port = 443;
-	size_t len;
-
-	if (p == NULL || (strncmp(url, "wss://", 6) != 0 && strncmp(url, "https://", 8) != 0))
-		return CV_EFORMAT;
-	p += 3;
-	end = p + strcspn(p, "/?#");
-	if (*p == '[') {
-		const char *close = memchr(p, ']', (size_t)(end - p));
-
-		if (close == NULL)
-			return CV_EFORMAT;
-		colon = close + 1 < end && close[1] == ':' ? close + 1 : NULL;
-		p++;
-		len = (size_t)(close - p);
-	} else {
-		colon = memchr(p, ':', (size_t)(end - p));
-		len = (size_t)((colon != NULL ? colon : end) - p);
-	}
-	if (colon != NULL)
-		port = strtoul(colon + 1, NULL, 10);
-	if (len == 0 || len > 255 || port == 0 || port > 65535)
-		return CV_EFORMAT;
-	memcpy(host, p, len);
-	host[len] = '\0';
-	*ret_port = (uint16_t)port;
-	return 0;
-}
-
-static void probe_run(struct client_job *job)
-{
-	struct probe_job *p = (struct probe_job *)job;
-	struct net_http_opts opts = {.pins = &p->pins, .timeout_ms = PROBE_MS, .connect_timeout_ms = PROBE_MS};
-	struct net_http_call call = {.method = "GET", .url = p->url, .cancel = client_worker_cancel(job->worker)};
-	struct net_http_result res;
-	struct net_http *http;
-
-	p->rtt = UNREACHED;
-	if (net_http_new(&opts, &http) != 0)
-		return;
-	if (net_http_request(http, &call, &res) == 0) {
-		if (res.status == 204 || res.status == 200)
-			p->rtt = res.first_byte_us - res.connect_us;
-		net_http_result_done(&res);
-	}
-	net_http_free(http);
-}
-
-static void order_relays(struct client_meeting *m)
-{
-	m->n_order = 0;
-	for (size_t i = 0; i < m->info.n_relays; i++) {
-		size_t at = m->n_order++;
-
-		while (at > 0 && m->rtt[m->order[at - 1]] > m->rtt[i]) {
-			m->order[at] = m->order[at - 1];
-			at--;
-		}
-		m->order[at] = i;
-	}
-	m->at_order = 0;
-}
-
-static void probe_done(struct client_job *job)
-{
-	struct probe_job *p = (struct probe_job *)job;
-	struct client_meeting *m = p->m;
-
-	m->rtt[p->relay] = p->rtt;
-	m->probes--;
-	if (m->probes == 0 && m->phase == PHASE_PROBING) {
-		order_relays(m);
-		client_join_connect(m);
-	}
-	cv_free(p);
-}
-
-static void start_probing(struct client_meeting *m)
-{
-	m->phase = PHASE_PROBING;
-	for (size_t i = 0; i < m->info.n_relays; i++)
-		m->rtt[i] = 0;
-	/* With one relay there is nothing to choose. */
-	for (size_t i = 0; m->info.n_relays > 1 && i < m->info.n_relays; i++) {
-		struct probe_job *p = cv_calloc(1, sizeof(*p));
-		const char *url = NULL;
-		char host[256];
-		uint16_t port;
-
-		m->rtt[i] = UNREACHED;
-		if (p == NULL || client_trust_relay(client_meeting_trust(m), m->info.relays[i], &url, &p->pins) != 0 ||
-		    split_url(url, host, &port) != 0) {
-			cv_free(p);
-			continue;
-		}
-		snprintf(p->url, sizeof(p->url),
-			 strchr(host, ':') != NULL ? "https://[%s]:%u/probe" : "https://%s:%u/probe", host, port);
-		p->job.run = probe_run;
-		p->job.done = probe_done;
-		p->m = m;
-		p->relay = i;
-		if (client_worker_submit(m->cpu, &p->job) != 0)
-			cv_free(p);
-		else
-			m->probes++;
-	}
-	if (m->probes == 0) {
-		order_relays(m);
-		client_join_connect(m);
 	}
 }
 
@@ -381,7 +268,7 @@ static int connect_to(struct client_meeting *m, size_t relay)
 
 	r = client_trust_relay(client_meeting_trust(m), m->info.relays[relay], &url, &pins);
 	if (r == 0)
-		r = split_url(url, host, &opts.port);
+		r = client_probe_url(url, host, &opts.port);
 	if (r != 0)
 		return r;
 	net_tls_client_free(m->tls);
@@ -409,8 +296,28 @@ void client_join_connect(struct client_meeting *m)
 	}
 	if (m->lost_us != 0)
 		client_join_lost(m, "no relay can be reached");
+	else if (m->pin_failed)
+		client_meeting_over(m, CLIENT_SECURITY,
+				    "the relay shows a key that the organisation's manifest does not pin");
 	else
 		client_meeting_over(m, CLIENT_UNREACHABLE, "no relay can be reached");
+}
+
+void client_join_unpinned(struct client_meeting *m)
+{
+	m->pin_failed = true;
+	if (!m->joined && m->at_order < m->n_order) {
+		client_probe_unpinned(m, client_join_relay(m));
+		client_join_connect(m);
+		return;
+	}
+	client_meeting_over(m, CLIENT_SECURITY, "the relay shows a key that the organisation's manifest does not pin");
+}
+
+void client_join_settle(struct client_meeting *m)
+{
+	memcpy(m->home, m->info.relays[m->order[m->at_order - 1]], CLIENT_ID_LEN);
+	m->home_known = true;
 }
 
 /* ---- coming back */
@@ -436,6 +343,14 @@ void client_join_retry(void *arg)
 {
 	struct client_meeting *m = arg;
 
+	if (m->phase == PHASE_PROBING) {
+		client_probe_done(m);
+		return;
+	}
+	if (m->phase == PHASE_UNBEGUN) {
+		client_join_ask(m);
+		return;
+	}
 	if (m->phase != PHASE_PAUSE)
 		return;
 	if (cv_now_us() - m->lost_us >= CLIENT_LOST_US)

@@ -14,10 +14,11 @@
 
 #include "meeting_internal.h"
 
-#define REPORTERS 3 /* the lowest leaves report regularly */
-#define CODE_LEN  48
-#define CODE_MEM  (64u << 20)
-#define CODE_OPS  3
+#define REPORTERS     3 /* the lowest leaves report regularly */
+#define TELL_ATTEMPTS 4 /* 1, 2 and 4 seconds apart */
+#define CODE_LEN      48
+#define CODE_MEM      (64u << 20)
+#define CODE_OPS      3
 
 struct post_job {
 	struct client_job job;
@@ -28,6 +29,10 @@ struct post_job {
 	bool report, loud;
 	uint64_t epoch;
 	int result;
+	const char *undone; /* what is not done when the manager is not told; NULL: it need not be */
+	unsigned attempts;
+	int64_t due_us;
+	struct post_job *next; /* while untold */
 };
 
 static void post_run(struct client_job *job)
@@ -59,10 +64,42 @@ static void report_answer(struct client_meeting *m, const struct post_job *p)
 				m, &(struct client_meeting_event){.kind = CLIENT_MEETING_ALARM, .epoch = epoch});
 		}
 	}
-	if (p->result == 0 && json_is_true(json_object_get(p->answer, "ended")))
-		client_meeting_over(m, CLIENT_DONE, "the meeting has ended");
-	else if (p->result == CV_EDENIED && strcmp(p->err.problem, "meeting-cancelled") == 0)
+	if (p->result == 0 && json_is_true(json_object_get(p->answer, "cancelled")))
 		client_meeting_over(m, CLIENT_REFUSED, "the meeting was cancelled");
+	else if (p->result == 0 && json_is_true(json_object_get(p->answer, "ended")))
+		client_meeting_over(m, CLIENT_DONE, "the meeting has ended");
+	else if (p->result == CV_EDENIED && strcmp(p->err.problem, "removed") == 0)
+		client_meeting_over(m, CLIENT_REFUSED, "removed from this meeting");
+	else if (p->result == CV_EDENIED && strcmp(p->err.problem, "other-relay") == 0)
+		client_meeting_over(m, CLIENT_UNREACHABLE, "the meeting is on another relay: join again");
+}
+
+static void post_free(struct post_job *p)
+{
+	json_decref(p->body);
+	json_decref(p->answer);
+	cv_free(p);
+}
+
+static void tell_failed(struct client_meeting *m, const struct post_job *p)
+{
+	client_meeting_warn(m, "%s: %s", p->undone,
+			    p->err.text[0] != '\0' ? p->err.text : "the manager was not reached");
+}
+
+/* True: it waits for another attempt. */
+static bool told_later(struct client_meeting *m, struct post_job *p)
+{
+	if (p->undone == NULL || p->result == 0 || m->phase == PHASE_ENDED)
+		return false;
+	if (++p->attempts >= TELL_ATTEMPTS) {
+		tell_failed(m, p);
+		return false;
+	}
+	p->due_us = cv_now_us() + ((int64_t)1000000 << (p->attempts - 1));
+	p->next = m->untold;
+	m->untold = p;
+	return true;
 }
 
 static void post_done(struct client_job *job)
@@ -76,12 +113,11 @@ static void post_done(struct client_job *job)
 		client_meeting_warn(m, "%s", p->err.text);
 	if (!p->report && m->phase == PHASE_LEAVING)
 		m->left_manager = true;
-	json_decref(p->body);
-	json_decref(p->answer);
-	cv_free(p);
+	if (!told_later(m, p))
+		post_free(p);
 }
 
-static void post(struct client_meeting *m, const char *path, json_t *body, bool report, bool loud)
+static void post(struct client_meeting *m, const char *path, json_t *body, bool report, bool loud, const char *undone)
 {
 	struct post_job *p = cv_calloc(1, sizeof(*p));
 
@@ -95,6 +131,7 @@ static void post(struct client_meeting *m, const char *path, json_t *body, bool 
 	p->body = body;
 	p->report = report;
 	p->loud = loud;
+	p->undone = undone;
 	p->epoch = m->group != NULL ? client_group_epoch(m->group) : 0;
 	snprintf(p->path, sizeof(p->path), "%s", path);
 	if (report)
@@ -102,14 +139,52 @@ static void post(struct client_meeting *m, const char *path, json_t *body, bool 
 	if (client_worker_submit(m->http, &p->job) != 0) {
 		if (report)
 			m->reporting = false;
-		json_decref(body);
-		cv_free(p);
+		post_free(p);
 	}
 }
 
 void client_report_post(struct client_meeting *m, const char *path, json_t *body, bool loud)
 {
-	post(m, path, body, false, loud);
+	post(m, path, body, false, loud, NULL);
+}
+
+void client_report_tell(struct client_meeting *m, const char *what, json_t *body, const char *undone)
+{
+	char path[128], run[2 * CLIENT_ID_LEN + 1];
+
+	cv_hex_encode(run, m->info.run_id, CLIENT_ID_LEN);
+	snprintf(path, sizeof(path), "/runs/%s/%s", run, what);
+	post(m, path, body, false, false, undone);
+}
+
+void client_report_retell(struct client_meeting *m, int64_t now_us)
+{
+	struct post_job *list = m->untold, *next;
+
+	m->untold = NULL;
+	for (struct post_job *p = list; p != NULL; p = next) {
+		next = p->next;
+		p->next = NULL;
+		if (p->due_us <= now_us) {
+			client_error_clear(&p->err);
+			if (client_worker_submit(m->http, &p->job) == 0)
+				continue;
+		}
+		p->next = m->untold;
+		m->untold = p;
+	}
+}
+
+void client_report_untold(struct client_meeting *m, bool quiet)
+{
+	while (m->untold != NULL) {
+		struct post_job *p = m->untold;
+
+		m->untold = p->next;
+		if (!quiet)
+			tell_failed(m, p);
+		post_free(p);
+	}
 }
 
 void client_report_epoch(struct client_meeting *m)
@@ -129,8 +204,10 @@ void client_report_epoch(struct client_meeting *m)
 	json_object_set_new(body, "epoch", json_integer((json_int_t)client_group_epoch(m->group)));
 	json_object_set_new(body, "authenticator_hash", json_string(text));
 	json_object_set_new(body, "members", json_integer((json_int_t)client_group_count(m->group)));
+	cv_hex_encode(run, m->home, CLIENT_ID_LEN);
+	json_object_set_new(body, "relay", json_string(run));
 	m->report_us = cv_now_us();
-	post(m, path, body, true, false);
+	post(m, path, body, true, false, NULL);
 }
 
 void client_report_tick(struct client_meeting *m, int64_t now_us)

@@ -244,7 +244,7 @@ static void on_refused(struct client_meeting *m, const PB(Refused) * r)
 	m->refused = true;
 	switch ((int)r->reason) {
 	case PB_REFUSED(BANNED): client_meeting_over(m, CLIENT_REFUSED, "removed from this meeting"); return;
-	case PB_REFUSED(REVOKED): client_meeting_over(m, CLIENT_REFUSED, "this account or device was revoked"); return;
+	case PB_REFUSED(REVOKED): client_meeting_over(m, CLIENT_REFUSED, CLIENT_REVOKED_TEXT); return;
 	case PB_REFUSED(ADMISSION_REFUSED):
 		client_meeting_over(m, CLIENT_REFUSED, "the members do not let this client in");
 		return;
@@ -278,9 +278,12 @@ static void on_refused(struct client_meeting *m, const PB(Refused) * r)
 		client_meeting_over(m, CLIENT_REFUSED, "the relay refuses this client: %s", r->detail);
 }
 
-static void on_run_ended(struct client_meeting *m)
+static void on_run_ended(struct client_meeting *m, const PB(RunEnded) * e)
 {
-	client_meeting_over(m, CLIENT_DONE, "the meeting has ended");
+	if (e->cancelled)
+		client_meeting_over(m, CLIENT_REFUSED, "the meeting was cancelled");
+	else
+		client_meeting_over(m, CLIENT_DONE, "the meeting has ended");
 }
 
 static void on_wanted(struct client_meeting *m, const PB(Wanted) * w)
@@ -332,7 +335,7 @@ static void on_control(struct client_meeting *m, const uint8_t *data, size_t len
 	case PB_CONTROL(HELLO): on_hello(m, c->hello); break;
 	case PB_CONTROL(ENTERED): on_entered(m, c->entered); break;
 	case PB_CONTROL(REFUSED): on_refused(m, c->refused); break;
-	case PB_CONTROL(RUN_ENDED): on_run_ended(m); break;
+	case PB_CONTROL(RUN_ENDED): on_run_ended(m, c->run_ended); break;
 	case PB_CONTROL(ADMIT_REQUEST): client_meeting_admit(m, c->admit_request, data, len); break;
 	case PB_CONTROL(REMOVE_REQUEST): client_meeting_removals(m, c->remove_request, data, len); break;
 	case PB_CONTROL(COMMIT_ACCEPTED): client_meeting_accepted(m, c->commit_accepted); break;
@@ -418,8 +421,7 @@ static void on_close(void *arg, struct net_tunnel *t, int err)
 	if (client_hooks_stay(m->hooks) && m->group != NULL && !client_group_active(m->group))
 		return;
 	if (err == CV_EPIN || err == CV_EAUTH) {
-		client_meeting_over(m, CLIENT_SECURITY,
-				    "the relay shows a key that the organisation's manifest does not pin");
+		client_join_unpinned(m);
 		return;
 	}
 	if (m->joined)
