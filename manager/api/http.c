@@ -365,6 +365,16 @@ static int dispatch(struct session *s)
 
 /* ---- requests ---- */
 
+static size_t headers_len(struct lws *wsi)
+{
+	size_t sum = 0;
+	for (int i = 0; i < WSI_TOKEN_COUNT; i++) {
+		int n = lws_hdr_total_length(wsi, (enum lws_token_indexes)i);
+		sum += n > 0 ? (size_t)n : 0;
+	}
+	return sum;
+}
+
 static int on_request(struct mgr_http *h, struct lws *wsi, struct session *s, const char *path, size_t len)
 {
 	char text[32];
@@ -373,11 +383,20 @@ static int on_request(struct mgr_http *h, struct lws *wsi, struct session *s, co
 	if (!x)
 		return -1;
 	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, MGR_REQUEST_TIMEOUT_S);
-	if (len >= PATH_MAX_LEN)
-		return problem(s, MGR_ENOTFOUND);
+	if (headers_len(wsi) > MGR_HEADERS_MAX)
+		return refuse(s, MGR_EHEADERS);
+	if (len >= PATH_MAX_LEN || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) >= PATH_MAX_LEN)
+		return refuse(s, MGR_EADDRESS);
+	copy_header(wsi, WSI_TOKEN_HTTP, text, sizeof text);
+	if (!strcmp(text, "HTTP/1.1") && lws_hdr_total_length(wsi, WSI_TOKEN_HOST) <= 0)
+		return refuse(s, MGR_EHTTP);
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
 		return refuse(s, MGR_ELENGTH);
 	copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, text, sizeof text);
+	/* One number: two of them, as text or as headers, are how requests are smuggled past a proxy. */
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 &&
+	    (!text[0] || text[strspn(text, "0123456789")]))
+		return refuse(s, MGR_EHTTP);
 	unsigned long long body = text[0] ? strtoull(text, NULL, 10) : 0;
 	if (body > MGR_BODY_MAX)
 		return refuse(s, MGR_ETOOLARGE);
@@ -433,7 +452,10 @@ int mgr_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *u
 	case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return user ? tune_tls(user) : 0;
 	case LWS_CALLBACK_OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION: return len ? 0 : 1;
 	/* No WebSocket here: the tunnel is the relays' affair. */
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: (void)!mgr_refuse(wsi, false); return -1;
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1;
+	/* CONNECT is taken for the beginning of something that is not HTTP. */
+	case LWS_CALLBACK_RAW_RX: (void)!mgr_refuse(wsi, true); return -1;
 	default: return 0;
 	}
 }

@@ -14,6 +14,9 @@
 #define MGR_LINGER_S    2       /* a refused connection is kept for, while its client reads */
 #define MGR_DISCARD_MAX 4194304 /* bytes of a refused request that are read and thrown away */
 
+#define MGR_HEADERS_MAX 8192  /* all headers of a request together */
+#define MGR_HEADERS_CUT 32768 /* beyond it libwebsockets closes without a word */
+
 struct exchange;
 
 /* What libwebsockets keeps for each connection. */
@@ -33,6 +36,8 @@ struct mgr_http {
 };
 
 int mgr_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+/* Answers 400 to what is no request; the connection is to be closed then. `raw`: libwebsockets has given up HTTP. */
+int mgr_refuse(struct lws *wsi, bool raw);
 /* When a waiting exchange is due (cv_now_us), its connection, and the next one. */
 int64_t mgr_exchange_deadline(const struct exchange *x);
 struct lws *mgr_exchange_wsi(const struct exchange *x);

@@ -15,8 +15,7 @@
 #include "domain/files.h"
 #include "domain/relay.h"
 
-#define HEADER_MAX 8192 /* all headers of a request together */
-#define POOL       1024 /* requests at once */
+#define POOL 1024 /* requests at once */
 
 static const struct lws_protocols protocols[] = {
 	{"http", mgr_http_callback, sizeof(struct session), MGR_CHUNK, 0, NULL, 0},
@@ -126,7 +125,7 @@ int mgr_http_new(const struct mgr_http_opts *opts, struct mgr_http **ret_http)
 	struct lws_context_creation_info info = {
 		.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
 		.user = h,
-		.max_http_header_data = HEADER_MAX,
+		.max_http_header_data = MGR_HEADERS_CUT,
 		.max_http_header_pool = POOL,
 		.pt_serv_buf_size = MGR_CHUNK,
 		.timeout_secs = MGR_REQUEST_TIMEOUT_S,

@@ -41,6 +41,13 @@ static const struct mgr_problem problems[] = {
 	{MGR_ELASTADMIN, 409, "last-administrator", "This is the last administrator",
 	 "Make somebody else an administrator first."},
 	{MGR_ETOOLARGE, 413, "too-large", "The request is too large", "Request bodies are at most 64 KiB."},
+	{MGR_EHTTP, 400, "not-http", "This is not a valid HTTP request",
+	 "Send HTTP/1.1 as RFC 9112 describes it: a known method, a path, Host, at most one Content-Length, no "
+	 "Upgrade."},
+	{MGR_EHEADERS, 431, "headers-too-large", "The headers are too large",
+	 "All headers of a request together are at most 8 KiB."},
+	{MGR_EADDRESS, 414, "address-too-long", "The address is too long",
+	 "Path and query are at most 511 bytes each."},
 	{MGR_ELENGTH, 411, "length-required", "The length of the body is missing", "Send Content-Length."},
 	{MGR_EMEDIATYPE, 415, "unsupported-media-type", "The body must be JSON",
 	 "Send Content-Type: application/json."},

@@ -36,6 +36,9 @@ enum mgr_err {
 	MGR_EFULL = -1026,       /* a limit of the deployment is reached */
 	MGR_ESELF = -1028,       /* not on oneself */
 	MGR_ENOTBEGUN = -1029,   /* the run has no relay yet */
+	MGR_EHTTP = -1033,       /* not a request at all */
+	MGR_EHEADERS = -1031,    /* more headers than are read */
+	MGR_EADDRESS = -1032,    /* path or query too long */
 	MGR_EOTHERRELAY = -1030, /* a report from a relay that is not the run's */
 };
 
