@@ -425,7 +425,7 @@ static void test_join(void **state)
 {
 	struct cast real, fake;
 	struct person *ann, *mal, *bob;
-	struct mls_group_options options = {.policy = {.leaf = anything}};
+	struct mls_group_options options = {.policy = {.leaf = anything}, .lifetime_max = 600};
 	struct mls_commit what = {.n_adds = 1};
 	struct mls_extension ext, group_ext[2];
 	struct mls_member member;

@@ -106,7 +106,7 @@ int cv_reader_get_varint(struct cv_reader *r, uint32_t *ret)
 	if (err)
 		return err;
 	v &= ((uint64_t)1 << ((8u << prefix) - 2)) - 1;
-	/* "the vector length MUST be encoded in the smallest number of bits" (RFC 9420 section 2.1.2) */
+	/* "values using more bits than necessary MUST be treated as malformed" (RFC 9420 section 2.1.2) */
 	if (v < least[prefix]) {
 		*r = save;
 		return CV_EFORMAT;

@@ -16,7 +16,7 @@ void mls_put_span_raw(struct cv_buf *b, struct cv_span s)
 
 /* --- Extension extensions<V> --- */
 
-/* "extension types MUST NOT appear twice": a short list is compared pairwise, a long one was never needed. */
+/* "MUST NOT have more than one extension of any given type" (section 13.4): a short list is compared pairwise. */
 static int check_extension_list(struct cv_span list)
 {
 	uint16_t types[MLS_EXTENSIONS_MAX];

@@ -86,7 +86,7 @@ static int get_nodes(struct tree *t, struct cv_reader *r)
 			t->n_members++;
 		n++;
 	}
-	/* "the last node MUST be non-blank" (12.4.3.3): else two encodings of one tree. */
+	/* "The receiver MUST check that the last node in ratchet_tree is non-blank" (12.4.3.3). */
 	if (!err && (!n || !t->nodes[n - 1]))
 		err = CV_EFORMAT;
 	return err;

@@ -77,6 +77,8 @@ static int take_place(struct stage *s, const struct mls_member *member)
 		err = mls_leaf_build(c, member, &parts, &leaf);
 	if (!err)
 		err = mls_tree_add(s->next->tree, SPAN(leaf.data, leaf.len), &s->next->own);
+	if (!err)
+		err = mls_leaf_supports_context(mls_tree_leaf(s->next->tree, s->next->own), s->extensions, true);
 	s->committer.index = s->next->own;
 	mls_hpke_key_wipe(&key);
 	cv_buf_done(&leaf);

@@ -124,7 +124,7 @@ static int protect_public(struct framed *f, const struct epoch *e, struct mls_cr
 	uint8_t tag[DIGEST_MAX];
 	int err;
 
-	/* "application data MUST NOT be sent as PublicMessage" (section 6.2) */
+	/* "Applications MUST use PrivateMessage to encrypt application messages" (section 6) */
 	if (f->content.content_type == MLS_CONTENT_APPLICATION)
 		return CV_EINVAL;
 	mls_put_message_head(out, MLS_PUBLIC_MESSAGE);
@@ -352,7 +352,7 @@ static int parse_private_content(struct framed *f)
 	err = mls_get_content_body(&r, f->content.content_type, &f->content.body);
 	if (!err)
 		err = mls_get_content_auth(&r, f->content.content_type, &f->auth);
-	/* "the padding field MUST be all zero" (section 6.3.1) */
+	/* "there are no non-zero bytes in the padding field" (section 6.3.1) */
 	for (size_t i = 0; !err && i < r.left; i++)
 		any |= r.p[i];
 	return err ? err : any ? CV_EFORMAT : 0;
@@ -366,7 +366,7 @@ int mls_framed_unprotect_private(struct framed *f, struct epoch *e, struct mls_c
 
 	if (err)
 		return err;
-	/* "verify that the leaf_index is a valid one" (section 6.3.2): not blank, and not our own echo */
+	/* "verify that the leaf index … identifies a non-blank node" (section 6.3.2); and not our own echo */
 	if (!mls_tree_leaf(e->tree, sd.leaf))
 		return CV_EINVAL;
 	if (sd.leaf == e->own)

@@ -55,11 +55,14 @@ void mls_group_free(struct mls_group *g)
 static int create_leaf(struct mls_group *g, const struct mls_member *member, struct epoch *e, struct cv_span group_id,
 		       struct cv_span extensions)
 {
-	uint64_t now = g->opt.env->now(g->opt.env->now_ctx);
+	uint64_t now = g->opt.env->now(g->opt.env->now_ctx), max = g->opt.lifetime_max;
+	/* As long as members who join may accept, who have the same longest lifetime (section 7.2). */
+	uint64_t before = max && max / 2 < CREATOR_BEFORE ? max / 2 : CREATOR_BEFORE,
+		 after = max && max - before < CREATOR_AFTER ? max - before : CREATOR_AFTER;
 	struct mls_hpke_key key = {0};
 	struct leaf_parts parts = {.source = MLS_LEAF_KEY_PACKAGE,
-				   .not_before = now > CREATOR_BEFORE ? now - CREATOR_BEFORE : 0,
-				   .not_after = now + CREATOR_AFTER};
+				   .not_before = now > before ? now - before : 0,
+				   .not_after = now + after};
 	struct leaf_rules rules = {
 		.crypto = &g->crypto, .opt = &g->opt, .group_id = group_id, .extensions = extensions};
 	struct cv_buf leaf;
@@ -359,7 +362,8 @@ int mls_group_encrypt(struct mls_group *g, struct cv_span plaintext, struct cv_s
 	struct framed f = {0};
 	int err;
 
-	/* "MUST NOT send application data while proposals wait" for a commit (section 12.4) */
+	/* Whoever has seen valid proposals "MUST send a Commit message before sending application data" (section 12.4).
+	 */
 	if (mls_group_ended(g) || g->n_kept)
 		return CV_ESTATE;
 	err = mls_framed_init(&f, g->cur, MLS_PRIVATE_MESSAGE, MLS_CONTENT_APPLICATION, authenticated_data, plaintext);

@@ -175,8 +175,8 @@ static int open_group_info(struct mls_crypto *c, const struct welcome *w, struct
 	return err ? err : cv_reader_end(&r);
 }
 
-/* "verify that the PSK with usage reinit or branch is the only such one" (section 12.4.3.1) */
-static int check_psks(const struct opened_welcome *o, size_t nh)
+/* "if a PreSharedKeyID has type resumption with usage reinit or branch, verify that it is the only such PSK" */
+static int check_psks(const struct opened_welcome *o, size_t nh, bool successor)
 {
 	struct cv_reader r;
 	struct psk_id id;
@@ -192,7 +192,10 @@ static int check_psks(const struct opened_welcome *o, size_t nh)
 			return CV_EINVAL;
 		special += id.usage == MLS_PSK_REINIT || id.usage == MLS_PSK_BRANCH;
 	}
-	return special > 1 ? CV_EINVAL : 0;
+	if (special > 1)
+		return CV_EINVAL;
+	/* What such a group must be can only be told beside the group that it comes from. */
+	return special && !successor ? CV_ENOTFOUND : 0;
 }
 
 /* --- our place in the group --- */
@@ -205,7 +208,7 @@ static int find_own(struct epoch *e, const struct mls_key_package *kp)
 		if (!l || !mls_span_equal(l->raw, kp->kp.leaf.raw))
 			continue;
 		e->own = i;
-		return 0;
+		return mls_leaf_supports_context(l, e->gc.extensions, true);
 	}
 	return CV_EINVAL;
 }
@@ -241,13 +244,14 @@ static int enter_epoch(struct mls_crypto *c, struct epoch *e, const struct opene
 	return err ? err : mls_epoch_start(e);
 }
 
-static int join(struct mls_group *g, const struct mls_join *j, const struct welcome *w, struct opened_welcome *o)
+static int join(struct mls_group *g, const struct mls_join *j, const struct welcome *w, bool successor,
+		struct opened_welcome *o)
 {
 	struct mls_crypto *c = &g->crypto;
 	int err = open_secrets(c, w, j->key_package, o);
 
 	if (!err)
-		err = check_psks(o, c->suite->nh);
+		err = check_psks(o, c->suite->nh, successor);
 	if (!err)
 		err = mls_psk_mix(c, &g->opt, NULL, o->secrets.psks, &o->psk);
 	if (!err)
@@ -268,7 +272,8 @@ static int join(struct mls_group *g, const struct mls_join *j, const struct welc
 	return g->opt.policy.join ? g->opt.policy.join(g->opt.policy.ctx, g) : 0;
 }
 
-int mls_group_join(const struct mls_group_options *options, const struct mls_join *j, struct mls_group **ret)
+int mls_join_welcome(const struct mls_group_options *options, const struct mls_join *j, bool successor,
+		     struct mls_group **ret)
 {
 	struct opened_welcome o = {0};
 	struct mls_message m;
@@ -284,11 +289,16 @@ int mls_group_join(const struct mls_group_options *options, const struct mls_joi
 		return err;
 	cv_buf_init_secret(&o.secrets_raw, MLS_MESSAGE_MAX);
 	cv_buf_init(&o.group_info_raw, MLS_MESSAGE_MAX);
-	err = join(g, j, &m.welcome, &o);
+	err = join(g, j, &m.welcome, successor, &o);
 	opened_done(&o);
 	if (err)
 		mls_group_free(g);
 	else
 		*ret = g;
 	return err;
+}
+
+int mls_group_join(const struct mls_group_options *options, const struct mls_join *j, struct mls_group **ret)
+{
+	return mls_join_welcome(options, j, false, ret);
 }

@@ -195,15 +195,12 @@ int mls_key_package_import(struct cv_span message, struct cv_span init_priv, str
 
 int mls_key_package_check(struct mls_crypto *c, const struct key_package *kp)
 {
-	struct mls_extension e;
-
 	if (kp->version != MLS_VERSION || kp->suite != c->suite->id)
 		return CV_EUNSUPPORTED;
 	if (mls_span_equal(kp->init_key, kp->leaf.v.encryption_key) || mls_kem_check_public(c, kp->init_key))
 		return CV_EINVAL;
-	for (size_t at = 0; mls_extension_next(kp->extensions, &at, &e);)
-		if (e.type > MLS_EXT_EXTERNAL_SENDERS && !mls_list16_has(kp->leaf.v.capabilities.extensions, e.type))
-			return CV_EUNSUPPORTED;
+	if (!mls_leaf_knows(&kp->leaf, kp->extensions, false))
+		return CV_EUNSUPPORTED;
 	return mls_crypto_verify(c, kp->leaf.v.signature_key, "KeyPackageTBS", &kp->tbs, 1, kp->signature);
 }
 

@@ -194,45 +194,55 @@ static uint16_t be16_at(struct cv_span s, size_t i)
 	return (uint16_t)(s.data[i] << 8 | s.data[i + 1]);
 }
 
-static bool has_all(struct cv_span have, struct cv_span want, bool (*by_default)(uint16_t))
+static bool is_grease(uint16_t v)
+{
+	return (v & 0x0f0f) == 0x0a0a && v >> 8 == (v & 0xff) && v != 0xfafa;
+}
+
+static bool announces(struct cv_span have, uint16_t v, bool own)
+{
+	return mls_list16_has(have, v) && !(own && is_grease(v));
+}
+
+static bool has_all(struct cv_span have, struct cv_span want, bool (*by_default)(uint16_t), bool own)
 {
 	for (size_t i = 0; i < want.len; i += 2) {
 		uint16_t v = be16_at(want, i);
 
-		if (!(by_default && by_default(v)) && !mls_list16_has(have, v))
+		if (!(by_default && by_default(v)) && !announces(have, v, own))
 			return false;
 	}
 	return true;
 }
 
 /* Extensions in any list of a leaf or a group need the leaf's word that it knows them (section 13.4). */
-static bool knows_extensions(const struct leaf_node *l, struct cv_span list)
+bool mls_leaf_knows(const struct leaf_node *l, struct cv_span extensions, bool own)
 {
 	struct mls_extension e;
 
-	for (size_t at = 0; mls_extension_next(list, &at, &e);)
-		if (!is_default_extension(e.type) && !mls_list16_has(l->v.capabilities.extensions, e.type))
+	for (size_t at = 0; mls_extension_next(extensions, &at, &e);)
+		if (!is_default_extension(e.type) && !announces(l->v.capabilities.extensions, e.type, own))
 			return false;
 	return true;
 }
 
-int mls_leaf_supports_context(const struct leaf_node *l, struct cv_span extensions)
+int mls_leaf_supports_context(const struct leaf_node *l, struct cv_span extensions, bool own)
 {
 	const struct mls_capabilities_view *have = &l->v.capabilities;
 	struct required want;
 	struct cv_span data;
 	int err;
 
-	if (!knows_extensions(l, extensions))
+	if (!mls_leaf_knows(l, extensions, own))
 		return CV_EUNSUPPORTED;
 	if (mls_extension_find(extensions, MLS_EXT_REQUIRED_CAPABILITIES, &data))
 		return 0;
 	err = read_required(data, &want);
 	if (err)
 		return err;
-	return has_all(have->extensions, want.extensions, is_default_extension) &&
-			       has_all(have->proposals, want.proposals, is_default_proposal) &&
-			       has_all(have->credentials, want.credentials, NULL)
+	return has_all(have->extensions, want.extensions, is_default_extension, own) &&
+			       has_all(have->proposals, want.proposals, is_default_proposal, own) &&
+			       has_all(have->credentials, want.credentials, NULL, own)
 		       ? 0
 		       : CV_EUNSUPPORTED;
 }
@@ -282,13 +292,19 @@ int mls_check_context_extensions(struct cv_span extensions)
 	return err;
 }
 
-static int check_lifetime(const struct leaf_rules *rules, const struct leaf_node *l)
+/*
+ * "reject any LeafNode where the total lifetime is longer" (section 7.2) holds wherever a lifetime is met; the time of
+ * day is asked when a KeyPackage is added. In a tree that is being joined the leaf may be older than its lifetime.
+ */
+static int check_lifetime(const struct leaf_rules *rules, const struct leaf_node *l, enum mls_leaf_where where)
 {
 	const struct mls_group_options *o = rules->opt;
 	uint64_t now = o->env->now(o->env->now_ctx), nb = l->v.not_before, na = l->v.not_after;
 
 	if (na < nb || (o->lifetime_max && na - nb > o->lifetime_max))
 		return CV_EEXPIRED;
+	if (where != MLS_LEAF_IN_ADD)
+		return 0;
 	if (nb > now && nb - now > o->lifetime_tolerance)
 		return CV_EEXPIRED;
 	if (now > na && now - na > o->lifetime_tolerance)
@@ -321,18 +337,18 @@ int mls_leaf_check(const struct leaf_rules *rules, const struct leaf_node *l, en
 
 	if (!err &&
 	    (!mls_list16_has(caps->versions, MLS_VERSION) || !mls_list16_has(caps->suites, rules->crypto->suite->id) ||
-	     !mls_list16_has(caps->credentials, l->v.credential.type) || !knows_extensions(l, l->v.extensions)))
+	     !mls_list16_has(caps->credentials, l->v.credential.type) || !mls_leaf_knows(l, l->v.extensions, false)))
 		err = CV_EUNSUPPORTED;
 	if (!err)
-		err = mls_leaf_supports_context(l, rules->extensions);
+		err = mls_leaf_supports_context(l, rules->extensions, false);
 	if (!err)
 		err = mls_kem_check_public(rules->crypto, l->v.encryption_key);
-	/* "the encryption key in the LeafNode is different from the committer's current one" (12.4.2); the same for
-	 * Update */
+	/* "the encryption_key value in the LeafNode is different from the committer's current leaf node" (12.4.2), and
+	 * from the one "being replaced by the Update proposal" (7.3) */
 	if (!err && replaced && mls_span_equal(replaced->v.encryption_key, l->v.encryption_key))
 		err = CV_EINVAL;
-	if (!err && where == MLS_LEAF_IN_ADD)
-		err = check_lifetime(rules, l);
+	if (!err && l->v.source == MLS_LEAF_KEY_PACKAGE)
+		err = check_lifetime(rules, l, where);
 	if (!err && l->v.credential.type == MLS_CREDENTIAL_X509) {
 		err = mls_x509_cert(&l->v.credential, 0, &der);
 		if (!err)

@@ -73,7 +73,7 @@ static int key_of_sender(const struct epoch *e, const struct framed *f, struct c
 
 static int verify(struct mls_group *g, const struct epoch *e, const struct framed *f)
 {
-	/* "GroupContext for member and new_member_commit" (section 6.1) */
+	/* FramedContentTBS has the GroupContext for these two (section 6.1). */
 	bool inside =
 		f->content.sender.type == MLS_SENDER_MEMBER || f->content.sender.type == MLS_SENDER_NEW_MEMBER_COMMIT;
 	struct cv_span key;

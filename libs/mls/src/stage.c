@@ -95,7 +95,7 @@ static int check_new_extensions(const struct stage *s)
 
 	for (uint32_t i = 0; i < t->n_leaves; i++) {
 		const struct leaf_node *l = mls_tree_leaf(t, i);
-		int err = l ? mls_leaf_supports_context(l, s->extensions) : 0;
+		int err = l ? mls_leaf_supports_context(l, s->extensions, i == s->next->own) : 0;
 
 		if (err)
 			return err;

@@ -116,8 +116,13 @@ int mls_leaf_check(const struct leaf_rules *rules, const struct leaf_node *l, en
 		   const struct leaf_node *replaced) CV_NODISCARD;
 int mls_leaf_verify(struct mls_crypto *c, const struct leaf_node *l, struct cv_span group_id,
 		    uint32_t index) CV_NODISCARD;
-/* Whether the leaf's owner can read every extension of a GroupContext, and has all it requires. */
-int mls_leaf_supports_context(const struct leaf_node *l, struct cv_span extensions) CV_NODISCARD;
+/*
+ * Whether the leaf's owner can read every extension of a GroupContext, and has all it requires. `own`: the leaf is
+ * ours, so what we only announced for GREASE does not count (section 13.5).
+ */
+int mls_leaf_supports_context(const struct leaf_node *l, struct cv_span extensions, bool own) CV_NODISCARD;
+/* Whether the leaf announces every extension of a list, but for those that the RFC itself defines. */
+bool mls_leaf_knows(const struct leaf_node *l, struct cv_span extensions, bool own);
 /* Form of the extensions that the RFC itself defines for GroupContexts. CV_EFORMAT. */
 int mls_check_context_extensions(struct cv_span extensions) CV_NODISCARD;
 /* The i-th external sender of a GroupContext: CV_ENOTFOUND. */
@@ -141,8 +146,9 @@ int mls_key_package_check(struct mls_crypto *c, const struct key_package *kp) CV
  * supports the credential types in use. RFC 9420 sections 7.3 and 12.2. CV_EEXIST, CV_EINVAL.
  */
 int mls_tree_check_members(const struct tree *t, const struct cv_rng *rng) CV_NODISCARD;
-/* Every credential of one tree is in the other: CV_EINVAL. */
-int mls_tree_check_subset(const struct tree *part, const struct tree *whole, const struct cv_rng *rng) CV_NODISCARD;
+/* Every client of one tree is in the other, as the policy tells them apart: CV_EINVAL. */
+int mls_tree_check_subset(const struct tree *part, const struct tree *whole, const struct mls_policy *policy,
+			  const struct cv_rng *rng) CV_NODISCARD;
 
 /* --- framing.c --- */
 /* A FramedContent with its authentication, whichever wire format it came in or will go out in. */
@@ -241,6 +247,9 @@ int mls_welcome_build(struct stage *s, const struct new_path *path, bool tree, s
 /* Checks a GroupInfo and the tree that goes with it; *ret is an epoch with context, tree, confirmation tag. */
 int mls_join_tree(const struct mls_group *g, const struct group_info *gi, struct cv_span ratchet_tree,
 		  struct epoch **ret) CV_NODISCARD;
+/* mls_group_join; a Welcome with a PSK for reinitialisation or branching is CV_ENOTFOUND unless `successor`. */
+int mls_join_welcome(const struct mls_group_options *options, const struct mls_join *j, bool successor,
+		     struct mls_group **ret) CV_NODISCARD;
 
 /* --- commit.c --- */
 /* What mls_group_join_external shares with mls_group_commit: path, schedule, the message. */

@@ -63,6 +63,13 @@ static int judge_leaf(void *ctx, const struct mls_leaf_question *q)
 	return d->policy.leaf(d->policy.ctx, q);
 }
 
+static int identify(void *ctx, const struct mls_leaf_view *leaf, struct cv_span *ret)
+{
+	struct descent *d = ctx;
+
+	return d->policy.identity(d->policy.ctx, leaf, ret);
+}
+
 static int judge_commit(void *ctx, const struct mls_commit_question *q)
 {
 	struct descent *d = ctx;
@@ -75,7 +82,11 @@ static struct mls_group_options wrap(struct descent *d, const struct mls_group_o
 	struct mls_group_options w = *o;
 
 	d->policy = o->policy;
-	w.policy = (struct mls_policy){.leaf = judge_leaf, .commit = judge_commit, .psk = find_psk, .ctx = d};
+	w.policy = (struct mls_policy){.leaf = judge_leaf,
+				       .identity = o->policy.identity ? identify : NULL,
+				       .commit = judge_commit,
+				       .psk = find_psk,
+				       .ctx = d};
 	return w;
 }
 
@@ -101,6 +112,7 @@ static int found(struct mls_group *old, enum mls_psk_usage usage, const struct m
 	struct descent d = {.old = old, .usage = usage};
 	struct mls_group_options w = wrap(&d, options);
 	struct mls_extension *list = cv_calloc(MLS_EXTENSIONS_MAX, sizeof(*list));
+	struct mls_commit_output made = {0};
 	struct mls_group *g = NULL;
 	size_t n;
 	int err = list ? to_array(extensions, list, &n) : CV_ENOMEM;
@@ -108,15 +120,20 @@ static int found(struct mls_group *old, enum mls_psk_usage usage, const struct m
 	if (!err)
 		err = mls_group_create(&w, suite, member, group_id, list, n, &g);
 	if (!err)
-		err = mls_group_commit(g, &what, out);
+		err = mls_group_commit(g, &what, &made);
 	if (!err)
 		err = mls_group_merge_pending(g);
+	/* "with the same members as the original group" (section 12.4.1) */
+	if (!err && usage == MLS_PSK_REINIT)
+		err = mls_tree_check_subset(old->cur->tree, g->cur->tree, &options->policy, g->crypto.rng);
 	cv_free(list);
 	if (err) {
+		mls_commit_output_done(&made);
 		mls_group_free(g);
 		return err;
 	}
 	g->opt.policy = options->policy;
+	*out = made;
 	*ret = g;
 	return 0;
 }
@@ -128,6 +145,9 @@ int mls_group_reinit(struct mls_group *old, const struct mls_group_options *opti
 	struct proposal p;
 	int err = read_reinit(old, &p);
 
+	/* A later version is a valid proposal (section 12.1.5), and beyond what this library can make. */
+	if (!err && p.reinit.version != MLS_VERSION)
+		err = CV_EUNSUPPORTED;
 	return err ? err
 		   : found(old, MLS_PSK_REINIT, options, p.reinit.suite, member, p.reinit.group_id, p.reinit.extensions,
 			   key_packages, n_key_packages, out, ret);
@@ -145,7 +165,7 @@ int mls_group_branch(struct mls_group *old, const struct mls_group_options *opti
 
 /* --- the other members' side --- */
 
-/* "the group parameters match those of the ReInit proposal", "epoch 1", "no new members": sections 11.2 and 11.3. */
+/* Section 12.4.3.1: parameters as in the ReInit proposal, epoch 1, "all the members of the old group". */
 static int check_reinit(const struct mls_group *old, const struct mls_group *g)
 {
 	struct proposal p;
@@ -153,18 +173,19 @@ static int check_reinit(const struct mls_group *old, const struct mls_group *g)
 
 	if (err)
 		return err;
-	return mls_span_equal(g->cur->gc.group_id, p.reinit.group_id) && g->crypto.suite->id == p.reinit.suite &&
-			       mls_span_equal(g->cur->gc.extensions, p.reinit.extensions) && g->cur->gc.epoch == 1
-		       ? 0
-		       : CV_EINVAL;
+	if (!mls_span_equal(g->cur->gc.group_id, p.reinit.group_id) || p.reinit.version != MLS_VERSION ||
+	    g->crypto.suite->id != p.reinit.suite || !mls_span_equal(g->cur->gc.extensions, p.reinit.extensions) ||
+	    g->cur->gc.epoch != 1)
+		return CV_EINVAL;
+	return mls_tree_check_subset(old->cur->tree, g->cur->tree, &g->opt.policy, g->crypto.rng);
 }
 
 static int check_branch(const struct mls_group *old, const struct mls_group *g)
 {
 	if (g->crypto.suite->id != old->crypto.suite->id || g->cur->gc.epoch != 1)
 		return CV_EINVAL;
-	/* "each LeafNode in the new group matches one in the old group", as far as credentials tell */
-	return mls_tree_check_subset(g->cur->tree, old->cur->tree, g->crypto.rng);
+	/* "Each LeafNode in a new subgroup MUST match some LeafNode in the original group" (section 11.3) */
+	return mls_tree_check_subset(g->cur->tree, old->cur->tree, &g->opt.policy, g->crypto.rng);
 }
 
 int mls_group_join_successor(struct mls_group *old, const struct mls_group_options *options,
@@ -173,7 +194,7 @@ int mls_group_join_successor(struct mls_group *old, const struct mls_group_optio
 	struct descent d = {.old = old, .usage = old->cur->reinit.len ? MLS_PSK_REINIT : MLS_PSK_BRANCH};
 	struct mls_group_options w = wrap(&d, options);
 	struct mls_group *g;
-	int err = old->removed ? CV_ESTATE : mls_group_join(&w, join, &g);
+	int err = old->removed ? CV_ESTATE : mls_join_welcome(&w, join, true, &g);
 
 	if (err)
 		return err;

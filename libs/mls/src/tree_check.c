@@ -96,25 +96,40 @@ static bool set_has(const struct key_set *s, struct cv_span key)
 	return false;
 }
 
-/* The credential as it stands in a leaf, its type before it. */
-static struct cv_span credential_of(const struct leaf_node *l)
+/* Without the policy's word a client is its credential as it stands in the leaf, the type before it. */
+static int client_of(const struct leaf_node *l, const struct mls_policy *policy, struct cv_span *ret)
 {
 	const uint8_t *from = l->v.signature_key.data + l->v.signature_key.len, *data = l->v.credential.data.data;
 
-	return SPAN(from, (size_t)(data - from) + l->v.credential.data.len);
+	if (policy->identity)
+		return policy->identity(policy->ctx, &l->v, ret);
+	*ret = SPAN(from, (size_t)(data - from) + l->v.credential.data.len);
+	return 0;
 }
 
-int mls_tree_check_subset(const struct tree *part, const struct tree *whole, const struct cv_rng *rng)
+int mls_tree_check_subset(const struct tree *part, const struct tree *whole, const struct mls_policy *policy,
+			  const struct cv_rng *rng)
 {
 	struct key_set set = {0};
+	struct cv_span client;
 	int err = set_init(&set, rng, whole->n_leaves);
 
-	for (uint32_t i = 0; !err && i < whole->n_leaves; i++)
-		if (mls_tree_leaf(whole, i) && !set_has(&set, credential_of(mls_tree_leaf(whole, i))))
-			err = set_add(&set, credential_of(mls_tree_leaf(whole, i)));
-	for (uint32_t i = 0; !err && i < part->n_leaves; i++)
-		if (mls_tree_leaf(part, i) && !set_has(&set, credential_of(mls_tree_leaf(part, i))))
+	for (uint32_t i = 0; !err && i < whole->n_leaves; i++) {
+		const struct leaf_node *l = mls_tree_leaf(whole, i);
+
+		if (l)
+			err = client_of(l, policy, &client);
+		if (!err && l && !set_has(&set, client))
+			err = set_add(&set, client);
+	}
+	for (uint32_t i = 0; !err && i < part->n_leaves; i++) {
+		const struct leaf_node *l = mls_tree_leaf(part, i);
+
+		if (l)
+			err = client_of(l, policy, &client);
+		if (!err && l && !set_has(&set, client))
 			err = CV_EINVAL;
+	}
 	cv_free(set.slot);
 	return err;
 }

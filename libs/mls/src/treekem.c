@@ -107,6 +107,42 @@ int mls_path_seal(const struct tree *t, struct mls_crypto *c, const struct new_p
 	return err ? err : cv_buf_status(out);
 }
 
+/*
+ * "none of the public keys in the UpdatePath appear in any node of the new ratchet tree" (section 12.4.2), of which the
+ * path is about to hide the sender's leaf and the nodes above it: a key that moves up or down, or stays where it was,
+ * heals nothing. All other nodes are still there when the whole tree is checked.
+ */
+static bool was_on_path(const struct tree *t, uint32_t sender, uint32_t from_level, struct cv_span key)
+{
+	for (uint32_t level = from_level; level <= TREE_DEPTH_MAX && t->n_leaves >> level; level++) {
+		uint32_t x = leaf_ancestor(sender, level);
+
+		if (!mls_tree_blank(t, x) && mls_span_equal(mls_tree_key(t, x), key))
+			return true;
+	}
+	return false;
+}
+
+static int check_path_is_new(const struct tree *t, uint32_t sender, const struct update_path *up)
+{
+	struct path_node n;
+	struct cv_reader r;
+
+	/* The leaf against its predecessor is mls_leaf_check's; that of an external commit is in the tree already. */
+	if (was_on_path(t, sender, 1, up->leaf.v.encryption_key))
+		return CV_EEXIST;
+	cv_reader_init(&r, up->nodes.data, up->nodes.len);
+	while (r.left) {
+		int err = mls_get_path_node(&r, &n);
+
+		if (err)
+			return err;
+		if (was_on_path(t, sender, 0, n.encryption_key))
+			return CV_EEXIST;
+	}
+	return 0;
+}
+
 int mls_path_merge(struct tree *t, struct mls_crypto *c, uint32_t sender, const struct update_path *up,
 		   struct filtered_path *ret)
 {
@@ -114,8 +150,10 @@ int mls_path_merge(struct tree *t, struct mls_crypto *c, uint32_t sender, const 
 	struct cv_reader r;
 	struct path_node n;
 	size_t len;
-	int err = 0;
+	int err = check_path_is_new(t, sender, up);
 
+	if (err)
+		return err;
 	mls_tree_blank_path(t, sender);
 	mls_tree_filtered_path(t, sender, ret);
 	cv_reader_init(&r, up->nodes.data, up->nodes.len);

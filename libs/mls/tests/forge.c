@@ -63,6 +63,8 @@ static int forge_leaf(struct stage *s, enum forgery what, struct new_path *p, st
 	parts.encryption_key = SPAN(key.pub, key.pub_len);
 	if (what == FORGE_SAME_LEAF_KEY)
 		parts.encryption_key = old->v.encryption_key;
+	else if (what == FORGE_ROOT_TO_LEAF)
+		parts.encryption_key = mls_tree_key(s->g->cur->tree, tree_root(s->g->cur->tree->n_leaves));
 	else
 		next->keys.level[0] = key.priv;
 	if (!err)
@@ -87,6 +89,10 @@ static int spoil_tree(struct stage *s, enum forgery what, struct new_path *p)
 			err = mls_tree_set_parent(t, node, SPAN(key.pub, key.pub_len));
 	} else if (what == FORGE_REUSED_KEY) {
 		err = mls_tree_set_parent(t, node, mls_tree_leaf(t, other)->v.encryption_key);
+	} else if (what == FORGE_KEPT_NODE_KEY) {
+		err = mls_tree_set_parent(t, node, mls_tree_key(s->g->cur->tree, node));
+	} else if (what == FORGE_LEAF_TO_ROOT) {
+		err = mls_tree_set_parent(t, node, mls_tree_leaf(s->g->cur->tree, s->next->own)->v.encryption_key);
 	} else if (what == FORGE_SMALL_ORDER_KEY) {
 		err = mls_tree_set_parent(t, node, SPAN(zero, 32));
 	} else {
@@ -178,6 +184,8 @@ int forge_commit(struct mls_group *g, struct cv_span proposals, enum forgery wha
 	err = mls_stage_read(&s, proposals);
 	if (!err)
 		err = mls_stage_validate(&s);
+	if (what == FORGE_LIST)
+		err = 0;
 	if (!err)
 		err = mls_stage_apply(&s);
 	if (!err)
@@ -207,6 +215,26 @@ int forge_commit(struct mls_group *g, struct cv_span proposals, enum forgery wha
 }
 
 /* --- GroupInfo --- */
+
+int forge_group_info_as(struct mls_group *g, const struct group_info *gi, struct cv_buf *out)
+{
+	uint8_t sig[MLS_SIGNATURE_MAX];
+	struct group_info signed_again = *gi;
+	struct cv_span part;
+	struct cv_buf tbs;
+	size_t n = 0;
+	int err;
+
+	cv_buf_init(&tbs, 1 << 20);
+	mls_put_group_info_tbs(&tbs, gi);
+	part = SPAN(tbs.data, tbs.len);
+	err = mls_crypto_sign(&g->cur->signer, "GroupInfoTBS", &part, 1, sig, &n);
+	signed_again.signature = SPAN(sig, n);
+	mls_put_message_head(out, MLS_GROUP_INFO);
+	mls_put_group_info(out, &signed_again);
+	cv_buf_done(&tbs);
+	return err ? err : cv_buf_status(out);
+}
 
 int forge_group_info(struct mls_group *g, void (*spoil)(struct tree *t), struct cv_buf *out)
 {

@@ -31,7 +31,11 @@ enum forgery {
 	FORGE_NODE_KEY,   /* a public key that does not follow from its secret */
 	FORGE_REUSED_KEY, /* a path node has the key of somebody's leaf */
 	FORGE_SMALL_ORDER_KEY,
+	FORGE_KEPT_NODE_KEY, /* the root keeps the key that it has */
+	FORGE_ROOT_TO_LEAF,  /* the new leaf has the key that the root has */
+	FORGE_LEAF_TO_ROOT,  /* the root gets the key that the committer's leaf has */
 	FORGE_CONFIRMATION_TAG,
+	FORGE_LIST,        /* nothing but what the proposals hold, which is not looked at */
 	FORGE_WELCOME_TAG, /* only the Welcome's GroupInfo carries a wrong confirmation tag */
 	FORGE_LAST,
 };
@@ -39,6 +43,8 @@ enum forgery {
 int forge_commit(struct mls_group *g, struct cv_span proposals, enum forgery what, struct cv_buf *commit,
 		 struct cv_buf *welcome) CV_NODISCARD;
 
+/* Signs a GroupInfo anew in the member's name, and appends it as an MLSMessage. */
+int forge_group_info_as(struct mls_group *g, const struct group_info *gi, struct cv_buf *out) CV_NODISCARD;
 /* A GroupInfo signed by the member over a tree that `spoil` has changed; hash and context fit the changed tree. */
 int forge_group_info(struct mls_group *g, void (*spoil)(struct tree *t), struct cv_buf *out) CV_NODISCARD;
 

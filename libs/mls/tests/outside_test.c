@@ -142,29 +142,34 @@ static void test_reinit(void **state)
 {
 	struct mls_reinit next = {.group_id = TEXT("trio, again"), .suite = 3};
 	struct trio t;
-	struct person b3, a3;
+	struct person a3, b3, c3;
 	struct mls_commit_output out;
 	struct mls_received r;
 	struct mls_reinit_view info;
-	struct cv_span adds[1];
+	struct cv_span adds[2];
 	struct mls_join j;
 
 	trio_init(&t, 7);
 	person_commit(&t.a, &(struct mls_commit){.reinit = &next}, &out);
+	assert_int_equal(person_process(&t.c, &out.commit), 0);
 	assert_int_equal(mls_group_process(t.b.group, out.commit.data, out.commit.len, &r), 0);
 	assert_int_equal(r.kind, MLS_RECEIVED_REINIT);
 	mls_received_done(&r);
 	mls_commit_output_done(&out);
 	assert_false(mls_group_active(t.b.group));
 	assert_int_equal(mls_group_encrypt(t.b.group, TEXT("x"), NOTHING, &(struct cv_buf){.max = 4096}), CV_ESTATE);
+	assert_int_equal(mls_group_commit(t.b.group, &(struct mls_commit){0}, &out), CV_ESTATE);
 	assert_int_equal(mls_group_reinit_info(t.b.group, &info), 0);
 	assert_int_equal(info.suite, 3);
-	assert_int_equal(mls_group_reinit_info(t.c.group, &info), CV_ESTATE);
 
 	person_init(&a3, &t.w, 3, "alice");
 	person_init(&b3, &t.w, 3, "bob");
+	person_init(&c3, &t.w, 3, "carol");
 	adds[0] = person_offer(&b3);
-	assert_int_equal(mls_group_reinit(t.a.group, &a3.options, &a3.member, adds, 1, &out, &a3.group), 0);
+	adds[1] = person_offer(&c3);
+	/* Nobody may be left behind. */
+	assert_int_equal(mls_group_reinit(t.a.group, &a3.options, &a3.member, adds, 1, &out, &a3.group), CV_EINVAL);
+	assert_int_equal(mls_group_reinit(t.a.group, &a3.options, &a3.member, adds, 2, &out, &a3.group), 0);
 	j = (struct mls_join){.welcome = SPAN_OF(out.welcome), .key_package = b3.kp, .signer = b3.member.signer};
 	/* Without the old group it is nothing; with it, it is its successor. */
 	assert_int_equal(mls_group_join(&b3.options, &j, &b3.group), CV_ENOTFOUND);
@@ -174,6 +179,7 @@ static void test_reinit(void **state)
 	mls_commit_output_done(&out);
 	person_done(&a3);
 	person_done(&b3);
+	person_done(&c3);
 	trio_done(&t);
 }
 

@@ -89,8 +89,8 @@ static void test_public_application(void **state)
 	cv_buf_done(&m);
 }
 
-/* Application data from Alice whose plaintext, padding included, is `pt`: sealed by hand. */
-static void seal_by_hand(struct cast *x, struct cv_span pt)
+/* Application data from Alice whose plaintext, padding included, is `pt`: sealed by hand, in the name of `leaf`. */
+static void seal_by_hand(struct cast *x, uint32_t leaf, struct cv_span pt)
 {
 	struct mls_crypto *c = &x->a.group->crypto;
 	struct epoch *e = x->a.group->cur;
@@ -110,7 +110,7 @@ static void seal_by_hand(struct cast *x, struct cv_span pt)
 	cv_buf_put_vec(&aad, NULL, 0);
 	assert_int_equal(cv_buf_extend(&ct, pt.len + TAG_LEN, &to), 0);
 	assert_int_equal(mls_crypto_seal(c, k.key, k.nonce, SPAN_OF(aad), pt, to), 0);
-	cv_buf_put_u32(&plain, e->own);
+	cv_buf_put_u32(&plain, leaf);
 	cv_buf_put_u32(&plain, k.generation);
 	cv_buf_put(&plain, guard, 4);
 	assert_int_equal(mls_sender_data_key(c, &e->secrets.sender_data, SPAN_OF(ct), &k), 0);
@@ -126,31 +126,58 @@ static void seal_by_hand(struct cast *x, struct cv_span pt)
 	cv_buf_done(&plain);
 }
 
+/* PrivateMessageContent with "hello", signed by Alice as its sender. */
+static void put_hello(struct cast *x, struct cv_buf *pt)
+{
+	struct framed f = {.wire_format = MLS_PRIVATE_MESSAGE};
+	struct epoch *e = x->a.group->cur;
+
+	assert_int_equal(
+		mls_framed_init(&f, e, MLS_PRIVATE_MESSAGE, MLS_CONTENT_APPLICATION, SPAN_NONE, SPAN_STR("hello")), 0);
+	assert_int_equal(mls_framed_sign(&f, &e->signer, SPAN_OF(e->context)), 0);
+	cv_buf_init(pt, 4096);
+	cv_buf_put_vec(pt, "hello", 5);
+	mls_put_span(pt, f.auth.signature);
+	mls_framed_done(&f);
+}
+
+/* Section 6.3.2: "the recipient MUST verify that the leaf index … identifies a non-blank node". */
+static void test_sender_data(void **state)
+{
+	static const struct {
+		uint32_t leaf;
+		int want;
+	} all[] = {{3, CV_EINVAL}, {4, CV_EINVAL}, {UINT32_MAX, CV_EINVAL}, {1, CV_ESTATE}, {2, CV_EAUTH}, {0, 0}};
+	struct cast *x = *state;
+	struct cv_buf pt;
+
+	put_hello(x, &pt);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		seal_by_hand(x, all[i].leaf,
+			     SPAN_OF(pt)); /* blank, outside, far outside, Bob's own, Carol's, Alice's */
+		assert_int_equal(person_process(&x->b, &x->msg), all[i].want);
+	}
+	assert_int_equal(person_process(&x->b, &x->msg), CV_EREPLAY);
+	cv_buf_done(&pt);
+}
+
 /* Section 6.3.1: padding is zero. */
 static void test_padding(void **state)
 {
 	static const uint8_t padding[2][8] = {{0}, {0, 0, 0, 1}};
 	struct cast *x = *state;
-	struct epoch *e = x->a.group->cur;
-	struct framed f = {.wire_format = MLS_PRIVATE_MESSAGE};
 	struct mls_received r;
 	struct cv_buf pt;
 
-	assert_int_equal(
-		mls_framed_init(&f, e, MLS_PRIVATE_MESSAGE, MLS_CONTENT_APPLICATION, SPAN_NONE, SPAN_STR("hello")), 0);
-	assert_int_equal(mls_framed_sign(&f, &e->signer, SPAN_OF(e->context)), 0);
 	for (int i = 0; i < 2; i++) {
-		cv_buf_init(&pt, 4096);
-		cv_buf_put_vec(&pt, "hello", 5);
-		mls_put_span(&pt, f.auth.signature);
+		put_hello(x, &pt);
 		cv_buf_put(&pt, padding[i], 8);
-		seal_by_hand(x, SPAN_OF(pt));
+		seal_by_hand(x, 0, SPAN_OF(pt));
 		assert_int_equal(mls_group_process(x->b.group, x->msg.data, x->msg.len, &r), i ? CV_EFORMAT : 0);
 		if (!i)
 			mls_received_done(&r);
 		cv_buf_done(&pt);
 	}
-	mls_framed_done(&f);
 }
 
 /* Every single bit of a message matters, and a spoiled copy does not harm the real one. */
@@ -214,7 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_CAST(test_framing), WITH_CAST(test_public_application),
 		WITH_CAST(test_padding), WITH_CAST(test_every_bit),
-		WITH_CAST(test_policy),
+		WITH_CAST(test_policy),  WITH_CAST(test_sender_data),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses frames", tests, NULL, NULL);

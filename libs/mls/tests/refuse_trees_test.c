@@ -15,10 +15,29 @@ static void test_paths(void **state)
 	};
 
 	for (int what = FORGE_PARENT_HASH; what <= FORGE_CONFIRMATION_TAG; what++) {
+		if (!want[what])
+			continue; /* needs nodes that hold keys already */
 		assert_int_equal(forge_commit(x->a.group, SPAN_NONE, (enum forgery)what, &x->msg, NULL), 0);
 		cast_refused(x, want[what]);
 	}
 	/* The control: nothing forged, accepted. */
+	assert_int_equal(forge_commit(x->a.group, SPAN_NONE, FORGE_NOTHING, &x->msg, NULL), 0);
+	assert_int_equal(person_process(&x->b, &x->msg), 0);
+}
+
+/* Section 12.4.2: "none of the public keys in the UpdatePath appear in any node", those that it replaces included. */
+static void test_paths_with_old_keys(void **state)
+{
+	struct cast *x = *state;
+	struct mls_commit_output out;
+
+	person_commit(&x->a, &(struct mls_commit){0}, &out); /* fills the nodes above Alice */
+	assert_int_equal(person_process(&x->b, &out.commit), 0);
+	mls_commit_output_done(&out);
+	for (int what = FORGE_KEPT_NODE_KEY; what <= FORGE_LEAF_TO_ROOT; what++) {
+		assert_int_equal(forge_commit(x->a.group, SPAN_NONE, (enum forgery)what, &x->msg, NULL), 0);
+		cast_refused(x, CV_EEXIST);
+	}
 	assert_int_equal(forge_commit(x->a.group, SPAN_NONE, FORGE_NOTHING, &x->msg, NULL), 0);
 	assert_int_equal(person_process(&x->b, &x->msg), 0);
 }
@@ -231,11 +250,9 @@ static void test_external_commits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_CAST(test_paths),
-		WITH_CAST(test_trees),
-		WITH_CAST(test_group_info),
-		WITH_CAST(test_welcome),
-		WITH_CAST(test_external_commits),
+		WITH_CAST(test_paths),   WITH_CAST(test_paths_with_old_keys),
+		WITH_CAST(test_trees),   WITH_CAST(test_group_info),
+		WITH_CAST(test_welcome), WITH_CAST(test_external_commits),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses trees", tests, NULL, NULL);

@@ -55,7 +55,8 @@ CV_PUBLIC int mls_group_reinit_info(const struct mls_group *g, struct mls_reinit
 /*
  * Makes the group that follows `old` (which has had its ReInit) with all of the new KeyPackages in its first commit,
  * RFC 9420 section 11.2; the new group is in epoch 1 and its Welcome is in `out`. `member` must suit the new cipher
- * suite.
+ * suite. CV_EINVAL when a member of `old` is not among them (see policy.identity); CV_EUNSUPPORTED when the ReInit asks
+ * for a later version of MLS.
  */
 CV_PUBLIC int mls_group_reinit(struct mls_group *old, const struct mls_group_options *options,
 			       const struct mls_member *member, const struct cv_span *key_packages,
@@ -68,7 +69,8 @@ CV_PUBLIC int mls_group_branch(struct mls_group *old, const struct mls_group_opt
 			       struct mls_group **ret) CV_NODISCARD;
 /*
  * Joins a group that continues `old` by ReInit or as a branch of it: mls_group_join, plus that the Welcome proves
- * descent from `old` and that group parameters are as they must be. CV_EINVAL when they are not.
+ * descent from `old`, that group parameters are as they must be, and that all members of `old` (ReInit) or none but
+ * those (branch) are in it. CV_EINVAL when it is otherwise.
  */
 CV_PUBLIC int mls_group_join_successor(struct mls_group *old, const struct mls_group_options *options,
 				       const struct mls_join *join, struct mls_group **ret) CV_NODISCARD;

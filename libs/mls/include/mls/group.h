@@ -26,8 +26,9 @@ struct mls_group_options {
 	uint32_t past_epochs; /* application messages are still read for so many past epochs (at most 8); 0: none */
 	uint32_t resumption_epochs;  /* resumption PSKs kept for so many past epochs (at most 32); 0: 4 */
 	uint32_t lifetime_tolerance; /* seconds by which a KeyPackage's validity may be missed on Add */
-	uint64_t lifetime_max;       /* longest validity (not_after - not_before) accepted on Add, in seconds; 0: any */
-	bool public_handshake;       /* send proposals and commits as PublicMessage instead of PrivateMessage */
+	uint64_t lifetime_max; /* longest validity (not_after - not_before) accepted in a KeyPackage's leaf, on Add or
+				  in a tree that is being joined, in seconds; 0: any (RFC 9420 section 7.2 wants one) */
+	bool public_handshake; /* send proposals and commits as PublicMessage instead of PrivateMessage */
 };
 
 /*
@@ -48,7 +49,9 @@ struct mls_join {
 };
 /*
  * Joins by Welcome, RFC 9420 section 12.4.3.1: verifies the GroupInfo, every leaf, every parent hash, the confirmation
- * tag. CV_ENOTFOUND when the Welcome is not for `key_package`; CV_EAUTH; CV_EFORMAT; CV_EDENIED; ….
+ * tag. CV_ENOTFOUND when the Welcome is not for `key_package`, or names a PSK that is not known here (one of a ReInit
+ * or a branch is for mls_group_join_successor alone); CV_EAUTH; CV_EFORMAT; CV_EDENIED; …. That the group id is unique
+ * among the groups of this client (section 12.4.3) is policy.join's to see.
  */
 CV_PUBLIC int mls_group_join(const struct mls_group_options *options, const struct mls_join *join,
 			     struct mls_group **ret) CV_NODISCARD;

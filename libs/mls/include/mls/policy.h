@@ -80,6 +80,12 @@ struct mls_psk_question {
 struct mls_policy {
 	/* Accepts a leaf: who is it, and may it be here? Required. */
 	int (*leaf)(void *ctx, const struct mls_leaf_question *q);
+	/*
+	 * The name by which the application tells clients apart, for the rules that compare the members of two groups
+	 * (RFC 9420 sections 11.2 and 11.3): borrowed until the call in progress ends, not empty. NULL: two leaves are
+	 * the same client when their whole credentials are equal.
+	 */
+	int (*identity)(void *ctx, const struct mls_leaf_view *leaf, struct cv_span *ret);
 	/* Accepts a commit as a whole. NULL: all. */
 	int (*commit)(void *ctx, const struct mls_commit_question *q);
 	/* Accepts a proposal sent on its own. NULL: all. A meeting that wants none refuses here. */
