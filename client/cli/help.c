@@ -89,6 +89,7 @@ static const struct {
 		 "  {\"command\": \"set-rights\", \"user\": EMAIL, \"rights\": [\"microphone\", \"camera\", \"share\", "
 		 "\"moderation\"]}\n"
 		 "  {\"command\": \"remove\", \"user\": EMAIL}  {\"command\": \"send-file\", \"path\": PATH}\n"
+		 "  {\"command\": \"lock\"}  {\"command\": \"unlock\"}  (moderators: nobody new is let in)\n"
 		 "  {\"command\": \"accept\", \"transfer\": ID, \"directory\": DIR}  {\"command\": \"decline\", "
 		 "\"transfer\": ID}\n"},
 };

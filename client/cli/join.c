@@ -177,6 +177,8 @@ int cli_join(struct cli *cli, int argc, char **argv)
 			client_fail_code(&cli->err, r, "event loop");
 	}
 	finish(&j);
+	if (cli->err.code == 0 && j.told_left)
+		return join_left(&j);
 	if (cli->err.code == 0 && j.local_error[0] != '\0') {
 		/* Told already when it happened. */
 		return CLIENT_USAGE;

@@ -57,6 +57,9 @@ struct join {
 	bool end_running;
 	struct cv_line_reader *input;
 	bool joined, over, interrupted;
+	bool told_left; /* LEFT has come: outcome and reason are filled in */
+	enum client_outcome outcome;
+	char reason[CLIENT_ERROR_TEXT_MAX];
 	int64_t joined_us;
 	uint32_t participants;
 	uint64_t epoch;
@@ -71,6 +74,8 @@ void join_local_error(struct join *j, const char *text);
 
 /* join_events.c */
 void join_on_event(void *ctx, const struct client_meeting_event *e);
+/* The last event, when the recordings are closed: what they came to decides the exit code too, which is returned. */
+int join_left(struct join *j);
 void join_status(struct join *j);
 /* A line above the status line. */
 void join_line(struct join *j, const char *format, ...) __attribute__((format(printf, 2, 3)));

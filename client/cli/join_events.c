@@ -197,6 +197,7 @@ static void on_joined(struct join *j, const struct client_meeting_event *e)
 	json_object_set_new(fields, "title", json_string(e->text));
 	json_object_set_new(fields, "rights", join_rights(e->rights));
 	json_object_set_new(fields, "participants", json_integer(e->participants));
+	json_object_set_new(fields, "locked", json_boolean(e->locked));
 	json_object_set_new(fields, "epoch", json_integer((json_int_t)e->epoch));
 	json_object_set_new(fields, "tls", json_string(e->tls));
 	json_object_set_new(fields, "cipher", json_string(e->cipher));
@@ -214,14 +215,30 @@ static void on_joined(struct join *j, const struct client_meeting_event *e)
 
 static void on_left(struct join *j, const struct client_meeting_event *e)
 {
-	clear_status(j);
-	cli_event(j->cli, "left", json_pack("{s:i, s:s}", "exit", (int)e->outcome, "reason", e->text));
-	cli_say(j->cli, "%s",
-		e->outcome == CLIENT_DONE ? "You have left the meeting." : "The meeting is over for you.");
-	if (e->outcome != CLIENT_DONE)
-		client_fail(&j->cli->err, CV_ESTATE, e->outcome, "%s", e->text);
+	j->told_left = true;
+	j->outcome = e->outcome;
+	snprintf(j->reason, sizeof(j->reason), "%s", e->text);
 	j->over = true;
 	cv_loop_quit(j->loop);
+}
+
+int join_left(struct join *j)
+{
+	/* Something here failed, a recording above all: told when it happened, and no success. */
+	bool local = j->outcome == CLIENT_DONE && j->local_error[0] != '\0';
+	int code = local ? CLIENT_USAGE : (int)j->outcome;
+	json_t *fields = json_pack("{s:i, s:s}", "exit", code, "reason", j->reason);
+
+	clear_status(j);
+	if (local)
+		json_object_set_new(fields, "failed", json_string(j->local_error));
+	cli_event(j->cli, "left", fields);
+	cli_say(j->cli, "%s",
+		j->outcome == CLIENT_DONE ? "You have left the meeting." : "The meeting is over for you.");
+	if (j->outcome == CLIENT_DONE)
+		return code;
+	client_fail(&j->cli->err, CV_ESTATE, j->outcome, "%s", j->reason);
+	return cli_finish(j->cli);
 }
 
 static void on_participant(struct join *j, const struct client_meeting_event *e, bool joined)
@@ -304,6 +321,48 @@ static void on_presence(struct join *j, const struct client_meeting_event *e)
 	cli_event(j->cli, "presence", fields);
 }
 
+static void on_lock(struct join *j, const struct client_meeting_event *e)
+{
+	cli_event(j->cli, e->active ? "locked" : "unlocked", join_member(e->member));
+	join_line(j, e->active ? "%s has locked the meeting: nobody new comes in." : "%s has unlocked the meeting.",
+		  e->member != NULL ? cli_safe(e->member->name) : "Somebody");
+}
+
+static void on_renewed(struct join *j, const struct client_meeting_event *e)
+{
+	json_t *fields = join_member(e->member);
+
+	json_object_set_new(fields, "until", json_integer((json_int_t)e->member->certificate_until));
+	json_object_set_new(fields, "self", json_boolean(e->self));
+	cli_event(j->cli, "certificate-renewed", fields);
+}
+
+static void on_damaged(struct join *j, const struct client_meeting_event *e)
+{
+	static const char what[] =
+		"arrive damaged, forged or repeated (the network, the relay, or an attack): they are "
+		"dropped";
+	json_t *fields = join_member(e->member);
+	const char *who = e->member != NULL ? cli_safe(e->member->name) : "somebody";
+	char text[CLIENT_ERROR_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "some media of %.100s %s", who, what);
+	json_object_set_new(fields, "message", json_string(text));
+	cli_event(j->cli, "media-damaged", fields);
+	join_line(j, "ATTENTION: %s.", text);
+}
+
+static void on_alarm(struct join *j, const struct client_meeting_event *e)
+{
+	json_t *fields = join_member(e->member);
+
+	json_object_set_new(fields, "epoch", json_integer((json_int_t)e->epoch));
+	cli_event(j->cli, "alarm", fields);
+	join_line(j, "ALARM%s%s: not everybody is shown the same group (epoch %llu). Compare the security code.",
+		  e->member != NULL ? " passed on by " : "", e->member != NULL ? cli_safe(e->member->name) : "",
+		  (unsigned long long)e->epoch);
+}
+
 static void on_wanted(struct join *j, const struct client_meeting_event *e)
 {
 	if (e->stream == PROTO_STREAM_CAMERA && j->camera != NULL)
@@ -338,11 +397,10 @@ void join_on_event(void *ctx, const struct client_meeting_event *e)
 	case CLIENT_MEETING_RIGHTS: on_rights(j, e); break;
 	case CLIENT_MEETING_CONTACT: on_contact(j, e); break;
 	case CLIENT_MEETING_PRESENCE: on_presence(j, e); break;
-	case CLIENT_MEETING_ALARM:
-		cli_event(j->cli, "alarm", json_pack("{s:I}", "epoch", (json_int_t)e->epoch));
-		join_line(j, "ALARM: not everybody is shown the same group (epoch %llu). Compare the security code.",
-			  (unsigned long long)e->epoch);
-		break;
+	case CLIENT_MEETING_LOCK: on_lock(j, e); break;
+	case CLIENT_MEETING_RENEWED: on_renewed(j, e); break;
+	case CLIENT_MEETING_DAMAGED: on_damaged(j, e); break;
+	case CLIENT_MEETING_ALARM: on_alarm(j, e); break;
 	case CLIENT_MEETING_LOST:
 		cli_event(j->cli, "connection-lost", json_pack("{s:s}", "message", e->text));
 		join_line(j, "The connection is lost (%s); trying again.", e->text);

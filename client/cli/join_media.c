@@ -314,10 +314,11 @@ json_t *join_stats(struct join *j)
 			json_array_append_new(streams, stream_in(v, "voice", &s.voice));
 	}
 	client_meeting_stats(j->meeting, &m);
-	return json_pack("{s:I, s:i, s:I, s:o, s:{s:I, s:I, s:I, s:f, s:I, s:I, s:I}}", "time_ms",
+	return json_pack("{s:I, s:i, s:I, s:o, s:{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I}}", "time_ms",
 			 (json_int_t)cv_wall_ms(), "participants", (int)j->participants, "epoch", (json_int_t)j->epoch,
 			 "streams", streams, "tunnel", "bytes_in", (json_int_t)m.bytes_in, "bytes_out",
 			 (json_int_t)m.bytes_out, "units_dropped", (json_int_t)m.units_dropped, "rtt_ms",
-			 (double)m.rtt_us / 1000, "unopened", (json_int_t)m.media.unopened, "without_right",
-			 (json_int_t)m.media.without_right, "held", (json_int_t)m.media.held);
+			 (double)m.rtt_us / 1000, "unopened", (json_int_t)m.media.unopened, "damaged",
+			 (json_int_t)m.media.damaged, "without_right", (json_int_t)m.media.without_right, "held",
+			 (json_int_t)m.media.held);
 }

@@ -11,7 +11,7 @@ import { Proc } from './process';
 import type { Relay, Site } from './site';
 
 /** The relay now listens elsewhere; gives the port of its URL, where the clients knock, and its own. */
-async function moveRelay(site: Site, other?: Relay): Promise<{ front: number; behind: number }> {
+export async function moveRelay(site: Site, other?: Relay): Promise<{ front: number; behind: number }> {
   const config = other?.config ?? site.relayConf;
   const front = Number(new URL(other?.url ?? site.relayUrl).port);
   const [behind] = await freePorts(1);
@@ -30,7 +30,7 @@ async function moveRelay(site: Site, other?: Relay): Promise<{ front: number; be
   return { front, behind: behind! };
 }
 
-function listen(server: Server, port: number): Promise<void> {
+export function listen(server: Server, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.on('error', reject);
     server.listen(port, '127.0.0.1', resolve);

@@ -153,6 +153,7 @@ static void finish(struct client_files *f, struct transfer *t)
 		return;
 	}
 	send_credit(f, t);
+	client_receive_close(t);
 	client_transfer_event(f, t, CLIENT_FILE_DONE, t->leaf, NULL, path);
 	client_transfer_settle(f, t);
 }

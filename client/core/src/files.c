@@ -118,6 +118,8 @@ void client_transfer_fail(struct client_files *f, struct transfer *t, const char
 	c.body_case = PB_CONTROL(FILE_STOP);
 	c.file_stop = &stop;
 	(void)!f->cb.control(f->cb.ctx, &c);
+	/* Nothing of it is left by the time that anybody hears of it. */
+	client_receive_close(t);
 	client_transfer_event(f, t, CLIENT_FILE_FAILED, t->leaf, text, NULL);
 	client_transfer_settle(f, t);
 }
@@ -316,6 +318,7 @@ int client_files_cancel(struct client_files *f, const uint8_t id[CLIENT_ID_LEN],
 	msg.body_case = PB_APP(FILE_CANCEL);
 	msg.file_cancel = &cancel;
 	r = f->cb.app(f->cb.ctx, &msg);
+	client_receive_close(t);
 	client_transfer_event(f, t, CLIENT_FILE_CANCELLED, t->leaf, reason, NULL);
 	client_transfer_settle(f, t);
 	return r;
@@ -345,6 +348,7 @@ static void on_cancel(struct client_files *f, uint32_t sender, struct transfer *
 		return;
 	if (!cv_text_printable(reason, strlen(reason)) || reason[0] == '\0')
 		reason = "cancelled by the sender";
+	client_receive_close(t);
 	client_transfer_event(f, t, CLIENT_FILE_CANCELLED, sender, reason, NULL);
 	client_transfer_settle(f, t);
 }

@@ -219,6 +219,7 @@ int client_group_apply(struct client_group *g, struct effects *fx, enum client_n
 	news.sender = fx->committer;
 	news.state_changed = fx->state_changed;
 	news.path = fx->path;
+	news.renewed = fx->renewed;
 	news.added = cv_calloc(fx->n_added + 1, sizeof(news.added[0]));
 	if (news.added == NULL)
 		return CV_ENOMEM;
@@ -235,6 +236,7 @@ int client_group_apply(struct client_group *g, struct effects *fx, enum client_n
 
 		r = client_state_read(mls_group_extensions(g->mls), &state);
 		if (r == 0) {
+			news.lock_changed = state.locked != g->state.locked;
 			proto_meeting_state_done(&g->state);
 			g->state = state;
 		}

@@ -162,7 +162,8 @@ static int judge_candidate(struct draft *d, const struct client_candidate *c, st
 		return r;
 	if (proto_meeting_state_banned(&d->state, ret->user_id))
 		return client_policy_refuse(g, CV_EDENIED, "removed from this meeting");
-	if (g->state.locked && !(client_group_rights(g, client_group_leaf(g)) & PROTO_RIGHT_MODERATION))
+	/* Whoever moderates may add somebody; the relay's asking alone is no reason to. */
+	if (g->state.locked && client_members_device(g, ret->device_key) == NULL)
 		return client_policy_refuse(g, CV_EDENIED, "the meeting is locked");
 	if (memcmp(ret->device_key, g->device_key, CLIENT_KEY_LEN) == 0)
 		return client_policy_refuse(g, CV_EDENIED, "our own device");

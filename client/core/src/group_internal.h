@@ -21,6 +21,7 @@ struct effects {
 	struct client_left *left;
 	size_t n_left;
 	bool has_committer; /* the committer's leaf was renewed */
+	bool renewed;       /* with another certificate */
 	struct client_member committer_member;
 };
 

@@ -19,6 +19,7 @@ static const struct sframe_mls_params mls_params = {.epoch_bits = 8, .sender_bit
 
 struct incoming {
 	struct proto_reassembler reassembler;
+	bool told; /* of damage */
 };
 
 struct held {
@@ -140,6 +141,32 @@ static int set_senders(struct client_media *m, uint64_t epoch, uint32_t leaf, co
 
 static int open_unit(struct client_media *m, uint32_t leaf, const struct proto_media_header *header,
 		     struct cv_span ciphertext);
+
+/* A lost key is the network's or the clock's doing, everything else somebody's. */
+static int judged(struct client_media *m, uint32_t leaf, int r)
+{
+	bool told = false;
+
+	if (r == 0 || r == CV_EDENIED || r == CV_EAGAIN || r == CV_ENOMEM)
+		return r;
+	m->stats.unopened++;
+	if (r == CV_ENOTFOUND)
+		return r;
+	m->stats.damaged++;
+	for (unsigned s = 0; s < PROTO_STREAM_MAX; s++) {
+		size_t i = (size_t)leaf * PROTO_STREAM_MAX + s;
+		struct incoming *in = i < m->incoming_room ? m->incoming[i] : NULL;
+
+		if (in == NULL)
+			continue;
+		told = told || in->told;
+		in->told = true;
+	}
+	/* A leaf that is made up is not worth a word. */
+	if (!told && m->cb.damaged != NULL && client_group_member(m->group, leaf) != NULL)
+		m->cb.damaged(m->cb.ctx, leaf);
+	return r;
+}
 
 static void deliver_held(struct client_media *m, int64_t now_us)
 {
@@ -350,9 +377,7 @@ static int open_unit(struct client_media *m, uint32_t leaf, const struct proto_m
 	if (r == 0)
 		r = deliver(m, leaf, header, len);
 out:
-	if (r != 0 && r != CV_EDENIED)
-		m->stats.unopened++;
-	return r;
+	return judged(m, leaf, r);
 }
 
 static int hold(struct client_media *m, uint32_t leaf, const struct proto_unit *u, int64_t now_us)
@@ -422,10 +447,17 @@ int client_media_receive(struct client_media *m, const void *msg, size_t len, in
 	int r;
 
 	r = proto_fragment_decode(msg, len, &f);
-	if (r == 0)
-		r = find_incoming(m, f.leaf, f.stream, &in);
+	if (r != 0) {
+		m->stats.unopened++;
+		m->stats.damaged++;
+		return r;
+	}
+	r = find_incoming(m, f.leaf, f.stream, &in);
 	if (r == 0)
 		r = proto_reassembler_put(&in->reassembler, &f, &unit);
+	/* Fragments without a beginning follow one that was refused, or come when we have just begun to listen. */
+	if (r == CV_EFORMAT)
+		return judged(m, f.leaf, r);
 	if (r != 0)
 		return r == CV_EAGAIN ? 0 : r;
 	r = open_unit(m, f.leaf, &unit.header, unit.ciphertext);

@@ -49,6 +49,12 @@ void client_meeting_over(struct client_meeting *m, enum client_outcome outcome, 
 		vsnprintf(m->text, sizeof(m->text), format, ap);
 		va_end(ap);
 	}
+	if (outcome == CLIENT_DONE && m->alarmed) {
+		outcome = CLIENT_SECURITY;
+		snprintf(m->text, sizeof(m->text),
+			 "different groups were shown to different people (epoch %llu): do not trust this meeting",
+			 (unsigned long long)m->alarmed_epoch);
+	}
 	client_report_untold(m, false);
 	m->outcome = outcome;
 	m->phase = PHASE_ENDED;

@@ -13,6 +13,7 @@
 #define PATH_STEP_US   5000000 /* members take turns with path updates, so far apart */
 #define REJECTIONS_MAX 8       /* of one change, before it is given up */
 #define PATH_TURNS     24
+#define PATH_AGAIN_US  30000000 /* after the relay has refused a path update for good */
 
 static int send_commit(struct client_meeting *m, const struct client_change *change)
 {
@@ -285,6 +286,11 @@ void client_meeting_accepted(struct client_meeting *m, const PB(CommitAccepted) 
 	client_news_done(&news);
 }
 
+static int64_t path_interval(const struct client_meeting *m)
+{
+	return client_hooks_time(m->hooks, HOOK_PATH, CLIENT_PATH_US, 1000000);
+}
+
 void client_meeting_rejected(struct client_meeting *m, const PB(CommitRejected) * msg)
 {
 	/* The answer to a commit of an epoch that is over: the one under way now is not meant. */
@@ -294,7 +300,11 @@ void client_meeting_rejected(struct client_meeting *m, const PB(CommitRejected) 
 	/* The commit that won is on its way, and what waits is tried again in its epoch. When there is none, the relay
 	 * does not want ours: a few attempts, since it may not know of a right yet. */
 	if (m->ops != NULL && m->ops->in_flight && ++m->ops->rejections >= REJECTIONS_MAX) {
-		client_meeting_warn(m, "the relay does not take the change: %s", msg->detail);
+		/* Nobody has asked for a path update; that none gets through is told when it has lasted too long. */
+		if (m->ops->kind == OP_PATH)
+			m->path_us = cv_now_us() - path_interval(m) + PATH_AGAIN_US;
+		else
+			client_meeting_warn(m, "the relay does not take the change: %s", msg->detail);
 		drop_op(m);
 	}
 	for (struct op *op = m->ops; op != NULL; op = op->next)
@@ -307,7 +317,7 @@ void client_meeting_group_tick(struct client_meeting *m, int64_t now_us)
 	uint32_t n = (uint32_t)client_group_count(m->group), turn;
 	const struct client_member *self;
 
-	if (!m->silent && now_us - m->epoch_us > CLIENT_SILENT_US) {
+	if (!m->silent && now_us - m->epoch_us > client_hooks_time(m->hooks, HOOK_SILENT, CLIENT_SILENT_US, 1000000)) {
 		m->silent = true;
 		client_media_stop_sending(m->media);
 		client_meeting_warn(m, "no new epoch for 10 minutes: nothing is sent until one comes");
@@ -317,11 +327,12 @@ void client_meeting_group_tick(struct client_meeting *m, int64_t now_us)
 		return;
 	self = client_group_member(m->group, client_group_leaf(m->group));
 	if (!m->renewing && !m->asking && self != NULL &&
-	    self->certificate_until < client_clock_now(m->clock) + CLIENT_CERTIFICATE_LEFT)
+	    (!m->renew_failed || now_us - m->renew_us >= CLIENT_RENEW_AGAIN_US) &&
+	    self->certificate_until < client_clock_now(m->clock) + client_report_renew_at(m))
 		client_report_renew(m);
 	turn = (client_group_rank(m->group, client_group_leaf(m->group)) + n -
 		(uint32_t)(client_group_epoch(m->group) % n)) %
 	       n;
-	if (turn < PATH_TURNS && now_us - m->path_us >= CLIENT_PATH_US + (int64_t)turn * PATH_STEP_US)
+	if (turn < PATH_TURNS && now_us - m->path_us >= path_interval(m) + (int64_t)turn * PATH_STEP_US)
 		(void)!client_meeting_op(m, &(struct op){.kind = OP_PATH});
 }

@@ -40,6 +40,14 @@ static void take_unit(void *ctx, const struct client_unit *u)
 	m->cb.unit(m->cb.ctx, &local);
 }
 
+static void damaged(void *ctx, uint32_t leaf)
+{
+	struct client_meeting *m = ctx;
+
+	client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_DAMAGED,
+							      .member = client_group_member(m->group, leaf)});
+}
+
 static int send_app(void *ctx, const PB(AppMessage) * msg)
 {
 	return client_tunnel_app(ctx, msg);
@@ -78,7 +86,7 @@ int client_meeting_start_group(struct client_meeting *m)
 		.certificates = {{m->cert[0].der, m->cert[0].len}, {m->cert[1].der, m->cert[1].len}},
 		.admission = {m->info.admission, m->info.admission_len},
 	};
-	struct client_media_callbacks media = {send_fragment, take_unit, m};
+	struct client_media_callbacks media = {send_fragment, take_unit, damaged, m};
 	struct client_files_callbacks files = {send_app, send_control, send_chunk, tell_file, m};
 	int r;
 
@@ -243,6 +251,13 @@ void client_meeting_apply(struct client_meeting *m, struct client_news *news)
 		client_files_joined(m->files);
 	if (news->state_changed)
 		show_rights(m);
+	if (news->lock_changed)
+		client_meeting_tell(
+			m, &(struct client_meeting_event){.kind = CLIENT_MEETING_LOCK,
+							  .member = client_group_member(m->group, news->sender),
+							  .active = client_group_state(m->group)->locked});
+	if (news->renewed && client_group_member(m->group, news->sender) != NULL)
+		tell_member(m, CLIENT_MEETING_RENEWED, client_group_member(m->group, news->sender), true);
 	client_meeting_work(m);
 }
 
@@ -279,6 +294,7 @@ static void entered_group(struct client_meeting *m)
 						  .self = true,
 						  .epoch = client_group_epoch(m->group),
 						  .participants = (uint32_t)client_group_count(m->group),
+						  .locked = client_group_state(m->group)->locked,
 						  .text = m->info.title,
 						  .run_id = m->info.run_id,
 						  .relay = client_join_relay(m),
@@ -416,7 +432,10 @@ void client_meeting_application(struct client_meeting *m, const void *data, size
 	if (news.kind != CLIENT_NEWS_MESSAGE) {
 		client_meeting_apply(m, &news);
 	} else if (proto_app_unpack(news.plaintext.data, news.plaintext.len, &app) == 0) {
-		client_files_app(m->files, news.sender, app);
+		if (app->body_case == PB_APP(ALARM))
+			client_report_alarm(m, app->alarm->epoch, client_group_member(m->group, news.sender));
+		else
+			client_files_app(m->files, news.sender, app);
 		proto_app_free(app);
 	}
 	client_news_done(&news);

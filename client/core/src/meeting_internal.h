@@ -136,9 +136,11 @@ struct client_meeting {
 	uint8_t *shown_rights; /* by leaf; 0xff: not shown */
 
 	/* reports */
-	bool reporting, coding, renewing;
+	bool reporting, coding, renewing, renew_failed;
+	int64_t renew_us; /* when renewing was tried last */
 	int64_t report_us;
 	bool code_due;
+	bool alarmed; /* that different groups are shown to different people */
 	uint64_t alarmed_epoch;
 
 	struct cv_timer tick;
@@ -209,10 +211,15 @@ void client_meeting_group_tick(struct client_meeting *m, int64_t now_us);
 int client_meeting_op(struct client_meeting *m, const struct op *op) CV_NODISCARD;
 
 /* meeting_report.c */
-#define CLIENT_CERTIFICATE_LEFT 7200 /* seconds of life at which a certificate is renewed in the meeting */
+#define CLIENT_CERTIFICATE_LEFT 7200      /* seconds of life at which a certificate is renewed in the meeting */
+#define CLIENT_RENEW_AGAIN_US   120000000 /* after a failure */
 void client_report_epoch(struct client_meeting *m);
 void client_report_tick(struct client_meeting *m, int64_t now_us);
 void client_report_code(struct client_meeting *m);
+/* Shows the alarm, once; `by` is the member that told us, NULL: the manager did. */
+void client_report_alarm(struct client_meeting *m, uint64_t epoch, const struct client_member *by);
+/* Seconds of life at which our certificate is to be renewed. */
+uint64_t client_report_renew_at(const struct client_meeting *m);
 /* Fetches a new identity certificate in the background and commits it. */
 void client_report_renew(struct client_meeting *m);
 /* Six groups of five digits from an epoch authenticator (docs/protocol.md section 5). Takes about 0.1 s. */

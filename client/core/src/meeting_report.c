@@ -46,6 +46,31 @@ static void post_run(struct client_job *job)
 		p->result = client_api_call(p->m->api, "POST", p->path, p->body, 0, &p->answer, &p->err);
 }
 
+/* Regular reports come from a few: whoever is told passes it on, so that everybody hears of it. */
+static void pass_on(struct client_meeting *m, uint64_t epoch)
+{
+	PB(AppMessage) msg = PB_INIT(APP_MESSAGE);
+	PB(Alarm) alarm = PB_INIT(ALARM);
+
+	alarm.epoch = epoch;
+	msg.body_case = PB_APP(ALARM);
+	msg.alarm = &alarm;
+	(void)!client_tunnel_app(m, &msg);
+}
+
+void client_report_alarm(struct client_meeting *m, uint64_t epoch, const struct client_member *by)
+{
+	/* One is enough: a member that cries wolf does it once. */
+	if (m->alarmed)
+		return;
+	m->alarmed = true;
+	m->alarmed_epoch = epoch;
+	client_meeting_tell(m,
+			    &(struct client_meeting_event){.kind = CLIENT_MEETING_ALARM, .epoch = epoch, .member = by});
+	if (by == NULL)
+		pass_on(m, epoch);
+}
+
 static void report_answer(struct client_meeting *m, const struct post_job *p)
 {
 	const json_t *alarm = json_object_get(p->answer, "alarm");
@@ -58,11 +83,7 @@ static void report_answer(struct client_meeting *m, const struct post_job *p)
 		const json_t *e = json_object_get(alarm, "epoch");
 
 		epoch = json_is_integer(e) ? (uint64_t)json_integer_value(e) : p->epoch;
-		if (m->alarmed_epoch != epoch + 1) {
-			m->alarmed_epoch = epoch + 1;
-			client_meeting_tell(
-				m, &(struct client_meeting_event){.kind = CLIENT_MEETING_ALARM, .epoch = epoch});
-		}
+		client_report_alarm(m, epoch, NULL);
 	}
 	if (p->result == 0 && json_is_true(json_object_get(p->answer, "cancelled")))
 		client_meeting_over(m, CLIENT_REFUSED, "the meeting was cancelled");
@@ -196,6 +217,7 @@ void client_report_epoch(struct client_meeting *m)
 	if (m->reporting || client_group_authenticator(m->group, authenticator) != 0)
 		return;
 	proto_sha256(authenticator, sizeof(authenticator), hash);
+	client_hooks_report(m->hooks, hash);
 	cv_wipe(authenticator, sizeof(authenticator));
 	cv_hex_encode(run, m->info.run_id, CLIENT_ID_LEN);
 	cv_b64_encode(text, hash, sizeof(hash));
@@ -212,7 +234,7 @@ void client_report_epoch(struct client_meeting *m)
 
 void client_report_tick(struct client_meeting *m, int64_t now_us)
 {
-	if (now_us - m->report_us < CLIENT_REPORT_US)
+	if (now_us - m->report_us < client_hooks_time(m->hooks, HOOK_REPORT, CLIENT_REPORT_US, 1000000))
 		return;
 	if (client_group_rank(m->group, client_group_leaf(m->group)) < REPORTERS)
 		client_report_epoch(m);
@@ -300,6 +322,7 @@ struct renew_job {
 	struct client_job job;
 	struct client_meeting *m;
 	struct client_error err;
+	uint64_t least;
 	int result;
 };
 
@@ -307,7 +330,7 @@ static void renew_run(struct client_job *job)
 {
 	struct renew_job *r = (struct renew_job *)job;
 
-	r->result = client_renew_certificate(r->m->api, r->m->profile, r->m->clock, CLIENT_CERTIFICATE_LEFT, &r->err);
+	r->result = client_renew_certificate(r->m->api, r->m->profile, r->m->clock, r->least, &r->err);
 }
 
 static void renew_done(struct client_job *job)
@@ -315,18 +338,25 @@ static void renew_done(struct client_job *job)
 	struct renew_job *r = (struct renew_job *)job;
 	struct client_meeting *m = r->m;
 
-	m->asking = false;
+	m->asking = m->renewing = false;
 	if (r->result == 0) {
-		m->renewing = false;
+		m->renew_failed = false;
 		m->profile_dirty = true;
 		memcpy(m->cert, m->profile->cert, sizeof(m->cert));
 		if (m->phase == PHASE_IN)
 			(void)!client_meeting_op(m, &(struct op){.kind = OP_PATH, .renew = true});
 	} else if (m->phase != PHASE_ENDED) {
-		/* Tried again with the next join; the members do not throw out by the clock. */
-		client_meeting_warn(m, "the identity certificate cannot be renewed: %s", r->err.text);
+		/* Tried again, said once; the members do not throw out by the clock. */
+		if (!m->renew_failed)
+			client_meeting_warn(m, "the identity certificate cannot be renewed: %s", r->err.text);
+		m->renew_failed = true;
 	}
 	cv_free(r);
+}
+
+uint64_t client_report_renew_at(const struct client_meeting *m)
+{
+	return (uint64_t)client_hooks_time(m->hooks, HOOK_RENEW, CLIENT_CERTIFICATE_LEFT, 1);
 }
 
 void client_report_renew(struct client_meeting *m)
@@ -340,6 +370,8 @@ void client_report_renew(struct client_meeting *m)
 	r->job.run = renew_run;
 	r->job.done = renew_done;
 	r->m = m;
+	r->least = client_report_renew_at(m);
+	m->renew_us = cv_now_us();
 	m->renewing = m->asking = true;
 	if (client_worker_submit(m->http, &r->job) != 0) {
 		m->renewing = m->asking = false;

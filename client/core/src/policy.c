@@ -271,9 +271,10 @@ static int judge_add(struct verdict *v, const struct mls_change *c)
 		return client_policy_refuse(g, CV_EDENIED, "a leaf beyond the limit");
 	if (proto_meeting_state_banned(&v->next, m.user_id))
 		return client_policy_refuse(g, CV_EDENIED, "an addition of somebody who was removed");
-	if (g->state.locked && !v->moderates)
-		return client_policy_refuse(g, CV_EDENIED, "an addition to a locked meeting");
 	old = client_members_device(g, m.device_key);
+	/* A member that comes back with the same device is no newcomer. */
+	if (g->state.locked && !v->moderates && old == NULL)
+		return client_policy_refuse(g, CV_EDENIED, "an addition to a locked meeting");
 	if (old != NULL && !removes_leaf(v->q, old->leaf))
 		return client_policy_refuse(g, CV_EDENIED, "a second leaf with the same device key");
 	for (size_t i = 0; i < v->fx->n_added; i++) {
@@ -402,6 +403,7 @@ static int hook_commit(void *ctx, const struct mls_commit_question *q)
 		r = client_policy_leaf(g, MLS_LEAF_IN_COMMIT, q->new_leaf, q->committer_leaf, &v.fx->committer_member);
 		v.fx->committer_member.leaf = q->committer;
 		v.fx->has_committer = true;
+		v.fx->renewed = !same_span(q->new_leaf->credential.data, q->committer_leaf->credential.data);
 	}
 	v.fx->path = q->new_leaf != NULL;
 	v.fx->committer = q->committer;

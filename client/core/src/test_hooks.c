@@ -21,7 +21,8 @@ struct kept {
 
 struct client_hooks {
 	FILE *secrets, *capture;
-	bool stay;
+	bool stay, wrong_reports;
+	int64_t seconds[HOOK_TIMES]; /* 0: as in the product */
 	struct kept kept[EPOCHS_MAX];
 	size_t n;
 };
@@ -29,7 +30,13 @@ struct client_hooks {
 struct client_hooks *client_hooks_new(void)
 {
 	const char *secrets = getenv("CONCLAVE_HOOK_SECRETS"), *capture = getenv("CONCLAVE_HOOK_CAPTURE");
-	const char *stay = getenv("CONCLAVE_HOOK_STAY");
+	static const char *const times[HOOK_TIMES] = {
+		[HOOK_PATH] = "CONCLAVE_HOOK_PATH_S",
+		[HOOK_SILENT] = "CONCLAVE_HOOK_SILENT_S",
+		[HOOK_REPORT] = "CONCLAVE_HOOK_REPORT_S",
+		[HOOK_RENEW] = "CONCLAVE_HOOK_RENEW_S",
+	};
+	const char *stay = getenv("CONCLAVE_HOOK_STAY"), *reports = getenv("CONCLAVE_HOOK_REPORTS");
 	struct client_hooks *h = cv_calloc(1, sizeof(*h));
 
 	if (h == NULL)
@@ -37,6 +44,12 @@ struct client_hooks *client_hooks_new(void)
 	h->secrets = secrets != NULL ? fopen(secrets, "we") : NULL;
 	h->capture = capture != NULL ? fopen(capture, "we") : NULL;
 	h->stay = stay != NULL && strcmp(stay, "1") == 0;
+	h->wrong_reports = reports != NULL && strcmp(reports, "wrong") == 0;
+	for (int i = 0; i < HOOK_TIMES; i++) {
+		const char *text = getenv(times[i]);
+
+		h->seconds[i] = text != NULL ? strtol(text, NULL, 10) : 0;
+	}
 	return h;
 }
 
@@ -54,6 +67,17 @@ void client_hooks_free(struct client_hooks *h)
 bool client_hooks_stay(const struct client_hooks *h)
 {
 	return h != NULL && h->stay;
+}
+
+void client_hooks_report(const struct client_hooks *h, uint8_t hash[CLIENT_HASH_LEN])
+{
+	if (h != NULL && h->wrong_reports)
+		hash[0] ^= 1;
+}
+
+int64_t client_hooks_time(const struct client_hooks *h, enum client_hook_time which, int64_t value, int64_t second)
+{
+	return h != NULL && h->seconds[which] != 0 ? h->seconds[which] * second : value;
 }
 
 void client_hooks_epoch(struct client_hooks *h, uint64_t epoch, uint32_t leaf, const uint8_t *base_key,

@@ -127,6 +127,7 @@ static void test_rights(void **state)
 	assert_int_equal(cast_commit(&c, ann, &change), CV_EDENIED);
 	assert_int_equal(cast_commit(&c, bob, &change), 0);
 	assert_true(client_group_state(cem->group)->locked);
+	assert_true(cem->news.lock_changed);
 	cast_agree(&c);
 	cast_done(&c);
 }
@@ -283,6 +284,55 @@ static void test_keys(void **state)
 	cast_done(&c);
 }
 
+/* Locked: nobody lets newcomers in for the relay's asking, moderators least; a member with its device comes back. */
+static void test_locked(void **state)
+{
+	struct cast c;
+	struct person *ann, *bob, *cem, *again;
+	struct client_change change = {.set_lock = true, .lock = true};
+	struct odd odd = {0};
+	struct client_candidate candidate = {.connection = 7};
+	struct client_commit made;
+	struct cv_buf kp;
+
+	memset(&made, 0, sizeof(made));
+	cast_init(&c);
+	ann = cast_person(&c, "ann", LEAD, NULL);
+	bob = cast_person(&c, "bob", TALK, NULL);
+	cem = cast_person(&c, "cem", TALK, NULL);
+	cast_create(&c, ann);
+	cast_admit(&c, ann, bob);
+	assert_int_equal(cast_commit(&c, ann, &change), 0);
+	cv_buf_init(&kp, 65536);
+	assert_int_equal(client_group_key_package(cem->group, &kp), 0);
+	candidate.key_package = span(&kp);
+	change = (struct client_change){.candidates = &candidate, .n_candidates = 1};
+	assert_int_equal(client_group_commit(ann->group, &change, &made), CV_ENOTFOUND);
+	assert_int_equal(made.n_refused, 1);
+	assert_string_equal(made.refused[0].detail, "the meeting is locked");
+	client_commit_done(&made);
+	cv_buf_done(&kp);
+	/* bob's device comes back, having lost its state. */
+	odd.seed = bob->seed;
+	odd.user_id = bob->user_id;
+	again = cast_person(&c, "bob", TALK, &odd);
+	cast_admit(&c, ann, again);
+	assert_int_equal(client_group_count(again->group), 2);
+	change = (struct client_change){.set_lock = true, .lock = false};
+	assert_int_equal(cast_commit(&c, ann, &change), 0);
+	assert_true(again->news.lock_changed);
+	cast_admit(&c, again, cem);
+	change = (struct client_change){.set_lock = true, .lock = true};
+	assert_int_equal(cast_commit(&c, ann, &change), 0);
+	/* Without Moderation too, and everybody takes it. */
+	odd.seed = cem->seed;
+	odd.user_id = cem->user_id;
+	cast_admit(&c, again, cast_person(&c, "cem", TALK, &odd));
+	assert_int_equal(client_group_count(ann->group), 3);
+	cast_agree(&c);
+	cast_done(&c);
+}
+
 /* A certificate that runs out is renewed by a path update. */
 static void test_renewal(void **state)
 {
@@ -306,7 +356,43 @@ static void test_renewal(void **state)
 	assert_int_equal(cast_commit(&c, bob, &change), 0);
 	assert_true(client_group_member(ann->group, 1)->certificate_until > before + 70000);
 	assert_true(client_group_member(bob->group, 1)->certificate_until > before + 70000);
+	assert_true(ann->news.renewed && bob->news.renewed);
+	change.certificates = NULL;
+	assert_int_equal(cast_commit(&c, bob, &change), 0);
+	assert_true(ann->news.path && !ann->news.renewed);
 	cast_agree(&c);
+	cv_buf_done(&renewed);
+	cast_done(&c);
+}
+
+/* A leaf is not thrown out by the clock, and a newcomer takes it; but nobody takes an expired one for a new one. */
+static void test_expired(void **state)
+{
+	struct cast c;
+	struct person *ann, *bob, *cem;
+	struct odd odd = {.certificate_left = 3600};
+	struct cv_span certs[2];
+	struct client_change change = {.n_candidates = 0};
+	struct cv_buf renewed;
+
+	cast_init(&c);
+	ann = cast_person(&c, "ann", TALK, NULL);
+	bob = cast_person(&c, "bob", TALK, &odd);
+	cast_create(&c, ann);
+	cast_admit(&c, ann, bob);
+	cast_renewed(&c, bob, 7200, &renewed);
+	c.clock.offset += 10800;
+	assert_true(client_group_member(ann->group, 1)->certificate_until < client_clock_now(&c.clock));
+	assert_int_equal(cast_commit(&c, bob, &change), 0);
+	assert_int_equal(cast_commit(&c, ann, &change), 0);
+	cem = cast_person(&c, "cem", TALK, NULL);
+	cast_admit(&c, bob, cem);
+	cast_agree(&c);
+	certs[0] = span(&renewed);
+	certs[1] = span(&c.issuer);
+	change.certificates = certs;
+	assert_int_equal(cast_commit(&c, bob, &change), CV_EDENIED);
+	assert_non_null(strstr(client_group_why(bob->group), "an identity certificate that is not valid"));
 	cv_buf_done(&renewed);
 	cast_done(&c);
 }
@@ -318,7 +404,8 @@ int main(void)
 		cmocka_unit_test(test_rights),   cmocka_unit_test(test_leave_lost_revoked),
 		cmocka_unit_test(test_replaced), cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_rejected), cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_renewal),
+		cmocka_unit_test(test_renewal),  cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_locked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

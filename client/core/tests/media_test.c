@@ -24,6 +24,7 @@ struct ear {
 	uint8_t last_byte;
 	size_t last_len;
 	uint64_t last_capture;
+	uint32_t warned; /* of damage */
 };
 
 static struct wire wire;
@@ -51,6 +52,14 @@ static void on_unit(void *ctx, const struct client_unit *u)
 	e->last_capture = u->capture_us;
 }
 
+static void on_damaged(void *ctx, uint32_t leaf)
+{
+	struct ear *e = ctx;
+
+	e->warned++;
+	e->last_leaf = leaf;
+}
+
 static void wire_clear(void)
 {
 	for (size_t i = 0; i < wire.n; i++)
@@ -68,7 +77,7 @@ static void epoch(struct person *p, struct client_media *m, int64_t now)
 
 static struct client_media *media_of(struct person *p, struct ear *ear, int64_t now)
 {
-	struct client_media_callbacks cb = {on_send, on_unit, ear};
+	struct client_media_callbacks cb = {on_send, on_unit, on_damaged, ear};
 	struct client_media *m;
 
 	assert_int_equal(client_media_new(p->group, &cb, &m), 0);
@@ -154,6 +163,39 @@ static void test_voice_sizes(void **state)
 	assert_int_equal(wire.msgs[0].len, wire.msgs[1].len);
 	hear(t.b, 0);
 	assert_int_equal(t.ear_b.last_len, 93);
+	two_done(&t);
+}
+
+/* Bytes of the wire: 11 of the fragment, 8 of the media header, then ciphertext. */
+static void test_damaged(void **state)
+{
+	struct client_media_stats stats;
+	struct two t;
+
+	two_init(&t, TALK);
+	for (uint32_t i = 1; i <= 7; i++)
+		say(t.a, PROTO_STREAM_VOICE, i, 100);
+	wire.msgs[0].data[wire.msgs[0].len - 1] ^= 1; /* the tag */
+	wire.msgs[1].len -= 5;                        /* cut off */
+	wire.msgs[2].data[15] ^= 1;                   /* the frame number in the clear header */
+	wire.msgs[3].data[3] = wire.msgs[3].data[11] = PROTO_STREAM_CAMERA;
+	wire.msgs[4].data[2] = 5; /* under a leaf that nobody has */
+	wire.msgs[5].data[10] = 0x80;
+	hear(t.b, 0);
+	client_media_stats(t.b, &stats);
+	assert_int_equal(t.ear_b.units, 1);
+	assert_int_equal(stats.damaged, 6);
+	assert_int_equal(stats.unopened, 6);
+	assert_int_equal(stats.received, 1);
+	/* Said once, and again when the leaf has another stay. */
+	assert_int_equal(t.ear_b.warned, 1);
+	client_media_forget(t.b, 0);
+	hear(t.b, 0);
+	assert_int_equal(t.ear_b.warned, 2);
+	client_media_stats(t.b, &stats);
+	/* All seven this time: the seventh is a replay. */
+	assert_int_equal(stats.damaged, 13);
+	assert_int_equal(t.ear_b.units, 1);
 	two_done(&t);
 }
 
@@ -293,10 +335,10 @@ static void test_before_and_after(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_there_and_back),   cmocka_unit_test(test_voice_sizes),
-		cmocka_unit_test(test_epochs),           cmocka_unit_test(test_hold_is_bounded),
-		cmocka_unit_test(test_rights),           cmocka_unit_test(test_forged),
-		cmocka_unit_test(test_before_and_after),
+		cmocka_unit_test(test_there_and_back),  cmocka_unit_test(test_voice_sizes),
+		cmocka_unit_test(test_damaged),         cmocka_unit_test(test_epochs),
+		cmocka_unit_test(test_hold_is_bounded), cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_forged),          cmocka_unit_test(test_before_and_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

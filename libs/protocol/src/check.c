@@ -184,7 +184,8 @@ int proto_app_check(const ProtobufCMessage *base)
 	case PB_APP(FILE_CANCEL):
 		return yes(EXACT(m->file_cancel->transfer_id, PROTO_ID_LEN) &&
 			   text_ok(m->file_cancel->reason, PROTO_DETAIL_MAX));
-	case PB_APP(PARTICIPANT_STATE): return 0;
+	case PB_APP(PARTICIPANT_STATE):
+	case PB_APP(ALARM): return 0;
 	default: return CV_EFORMAT;
 	}
 }

@@ -99,6 +99,8 @@ struct client_news {
 	size_t n_left;
 	bool state_changed; /* rights, bans, lock or switches */
 	bool path;          /* the committer renewed its keys */
+	bool renewed;       /* and has another identity certificate than before */
+	bool lock_changed;
 };
 /* Takes a zeroed struct. */
 CV_PUBLIC void client_news_done(struct client_news *n);

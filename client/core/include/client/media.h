@@ -41,13 +41,16 @@ struct client_media_callbacks {
 	int (*send)(void *ctx, const struct client_fragment *f);
 	/* A unit that was opened, from a member that holds the right. */
 	void (*unit)(void *ctx, const struct client_unit *u);
+	/* What comes under this leaf is damaged, forged or repeated. Once per stay; may be NULL. */
+	void (*damaged)(void *ctx, uint32_t leaf);
 	void *ctx;
 };
 
 struct client_media_stats {
 	uint64_t sent, received;     /* units */
 	uint64_t held, held_expired; /* of epochs still to come */
-	uint64_t unopened;           /* wrong key, tag, header or replay */
+	uint64_t unopened;           /* no key any more, or damaged */
+	uint64_t damaged;            /* wrong tag or header, replayed, malformed: not what a member has sent */
 	uint64_t without_right;
 };
 

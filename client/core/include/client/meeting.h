@@ -36,7 +36,10 @@ enum client_meeting_event_kind {
 	CLIENT_MEETING_RIGHTS,   /* a participant's rights changed */
 	CLIENT_MEETING_CONTACT,  /* a person known from before has a device key not seen before */
 	CLIENT_MEETING_PRESENCE, /* a participant's connection was lost or is back */
-	CLIENT_MEETING_ALARM,    /* different groups are shown to different people */
+	CLIENT_MEETING_LOCK,     /* the meeting was locked (active) or unlocked: nobody new is let in while it is */
+	CLIENT_MEETING_RENEWED,  /* a participant has a new identity certificate, seen by all */
+	CLIENT_MEETING_DAMAGED,  /* media of a participant that is no such media; told once for each */
+	CLIENT_MEETING_ALARM,    /* different groups are shown to different people; member: who passes it on, or NULL */
 	CLIENT_MEETING_LOST,     /* our connection is lost, trying again */
 	CLIENT_MEETING_BACK,     /* and is back */
 	CLIENT_MEETING_ERROR,    /* something asked for could not be done; the meeting goes on */
@@ -52,7 +55,8 @@ struct client_meeting_event {
 	uint64_t epoch;                     /* EPOCH, SECURITY_CODE, ALARM */
 	uint32_t participants;              /* EPOCH, JOINED */
 	uint8_t stream;                     /* STREAM, WANTED, KEY_WANTED */
-	bool active;                        /* STREAM, WANTED */
+	bool active;                        /* STREAM, WANTED, LOCK */
+	bool locked;                        /* JOINED */
 	uint8_t spatial;                    /* STREAM: layers; WANTED: highest; KEY_WANTED: 0 key, else sync to it */
 	const struct client_file_event *file;
 	enum client_outcome outcome; /* LEFT */
