@@ -75,6 +75,9 @@ test('a full file system', { skip: process.getuid?.() === 0 ? false : 'mounting 
   await more(b, 30);
   b.send({ command: 'leave' });
   assert.equal(await b.exit(), 2, 'the recording is not whole');
+  const left = await b.event('left');
+  assert.deepEqual([left['exit'], left['reason']], [2, 'left'], 'event and exit code agree');
+  assert.match(left['failed'], /No space left/);
   assert.equal(b.stderr.trim().split('\n').filter((l) => l.includes('No space left')).length, 1, b.stderr);
   assert.ok(!b.stderr.includes('recording') || b.stderr.match(/recording/g)!.length === 1, b.stderr);
   await plays(file);

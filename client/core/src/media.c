@@ -162,8 +162,8 @@ static int judged(struct client_media *m, uint32_t leaf, int r)
 		told = told || in->told;
 		in->told = true;
 	}
-	/* A leaf that is made up is not worth a word. */
-	if (!told && m->cb.damaged != NULL && client_group_member(m->group, leaf) != NULL)
+	/* What nobody can have sent, under a leaf that is made up or our own, is counted and not worth a word. */
+	if (!told && m->cb.damaged != NULL && leaf != m->leaf && client_group_member(m->group, leaf) != NULL)
 		m->cb.damaged(m->cb.ctx, leaf);
 	return r;
 }

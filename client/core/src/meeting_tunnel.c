@@ -246,7 +246,8 @@ static void on_refused(struct client_meeting *m, const PB(Refused) * r)
 	case PB_REFUSED(BANNED): client_meeting_over(m, CLIENT_REFUSED, "removed from this meeting"); return;
 	case PB_REFUSED(REVOKED): client_meeting_over(m, CLIENT_REFUSED, CLIENT_REVOKED_TEXT); return;
 	case PB_REFUSED(ADMISSION_REFUSED):
-		client_meeting_over(m, CLIENT_REFUSED, "the members do not let this client in");
+		client_meeting_over(m, CLIENT_REFUSED, "the members do not let this client in%s%s",
+				    r->detail[0] != '\0' ? ": " : "", r->detail);
 		return;
 	case PB_REFUSED(REPLACED):
 		client_meeting_over(m, CLIENT_REFUSED, "this device entered the meeting a second time");
