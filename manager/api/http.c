@@ -432,8 +432,10 @@ static int on_writable(struct session *s)
 }
 
 /* X25519 first; libwebsockets would leave P-256 alone. */
-static int tune_tls(SSL_CTX *ctx)
+static int tune_tls(struct mgr_http *h, struct lws_vhost *vhost, SSL_CTX *ctx)
 {
+	if (vhost && !strcmp(lws_get_vhost_name(vhost), MGR_VHOST))
+		h->tls = ctx;
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	return SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1 ? 0 : 1;
 }
@@ -449,7 +451,7 @@ int mgr_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *u
 	case LWS_CALLBACK_HTTP_WRITEABLE: return on_writable(s);
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL: exchange_free(s); return 0;
-	case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return user ? tune_tls(user) : 0;
+	case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: return user ? tune_tls(h, in, user) : 0;
 	case LWS_CALLBACK_OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION: return len ? 0 : 1;
 	/* No WebSocket here: the tunnel is the relays' affair. */
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: (void)!mgr_refuse(wsi, false); return -1;

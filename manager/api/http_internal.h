@@ -6,7 +6,7 @@
 #include <signal.h>
 
 #include <libwebsockets.h>
-#include <openssl/x509.h>
+#include <openssl/ssl.h>
 
 #include "api/http.h"
 
@@ -32,9 +32,11 @@ struct mgr_http {
 	struct exchange *waiting;
 	lws_sorted_usec_list_t tick;
 	int64_t last_event;
-	volatile sig_atomic_t stop;
+	SSL_CTX *tls; /* of the listener for clients; borrowed */
+	volatile sig_atomic_t stop, reload;
 };
 
+#define MGR_VHOST "manager" /* the listener for clients */
 int mgr_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 /* Answers 400 to what is no request; the connection is to be closed then. `raw`: libwebsockets has given up HTTP. */
 int mgr_refuse(struct lws *wsi, bool raw);

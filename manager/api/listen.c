@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 
@@ -137,7 +138,7 @@ int mgr_http_new(const struct mgr_http_opts *opts, struct mgr_http **ret_http)
 	h->context = lws_create_context(&info);
 	if (!h->context)
 		goto out;
-	h->vhost[0] = listen_on(h, "manager", conf->listen, conf->certificate, conf->key, NULL);
+	h->vhost[0] = listen_on(h, MGR_VHOST, conf->listen, conf->certificate, conf->key, NULL);
 	if (h->vhost[0])
 		h->vhost[1] = listen_on(h, "relays", conf->relay_listen, cert, key, ca);
 	if (!h->vhost[1])
@@ -155,8 +156,36 @@ int mgr_http_run(struct mgr_http *h)
 	while (!h->stop) {
 		if (lws_service(h->context, 0) < 0 && !h->stop)
 			return CV_EIO;
+		if (h->reload) {
+			h->reload = 0;
+			h->opts.on_reload(h->opts.arg);
+		}
 	}
 	return 0;
+}
+
+void mgr_http_wake_reload(struct mgr_http *h)
+{
+	h->reload = 1;
+	lws_cancel_service(h->context);
+}
+
+static bool load_pair(SSL_CTX *ctx, const struct mgr_conf *conf)
+{
+	return SSL_CTX_use_certificate_chain_file(ctx, conf->certificate) == 1 &&
+	       SSL_CTX_use_PrivateKey_file(ctx, conf->key, SSL_FILETYPE_PEM) == 1 &&
+	       SSL_CTX_check_private_key(ctx) == 1;
+}
+
+int mgr_http_load_certificate(struct mgr_http *h)
+{
+	const struct mgr_conf *conf = h->opts.app->conf;
+	/* Tried elsewhere first: half of a pair in use would leave the server without any. */
+	SSL_CTX *trial = SSL_CTX_new(TLS_server_method());
+	bool good = h->tls && trial && load_pair(trial, conf) && load_pair(h->tls, conf);
+	SSL_CTX_free(trial);
+	ERR_clear_error();
+	return good ? 0 : CV_EFORMAT;
 }
 
 void mgr_http_stop(struct mgr_http *h)

@@ -61,6 +61,7 @@ void mgr_logins_free(struct mgr_logins *l)
 /* A client that knows the password to be wrong from KE2 never sends KE3, so a failed sign-in mostly shows like this. */
 static void give_up(struct login *l)
 {
+	/* This and the other lines on sign-ins are what manager/fail2ban reads. */
 	if (l->used)
 		cv_log(CV_LOG_WARNING, "auth", "sign-in failed", cv_log_str("address", l->address),
 		       cv_log_str("why", "not finished"));
@@ -136,12 +137,15 @@ static int make_keys(struct mgr_app *app, const char *email, const char *address
 static int check_throttles(struct mgr_app *app, const struct throttle_keys *k, const char *email, const char *address)
 {
 	const uint8_t *account = k->known ? k->pair : k->account;
+	const char *by = "account";
 	int r = mgr_throttle_check(app, account, MGR_THROTTLE_FREE_ACCOUNT);
-	if (r == 0)
+	if (r == 0) {
+		by = "address";
 		r = mgr_throttle_check(app, k->address, MGR_THROTTLE_FREE_ADDRESS);
+	}
 	if (r == MGR_ETHROTTLED)
 		cv_log(CV_LOG_WARNING, "auth", "sign-in throttled", cv_log_str("address", address),
-		       cv_log_str("email", log_email(email)));
+		       cv_log_str("by", by), cv_log_str("email", log_email(email)));
 	if (r == 0)
 		r = mgr_throttle_failed(app, account);
 	if (r == 0)

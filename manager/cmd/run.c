@@ -21,7 +21,8 @@
 
 static const char help[] =
 	"Usage: conclave-manager run [OPTION]...\n\n"
-	"Serves the API, the web page and the relays until SIGTERM or SIGINT. Logs to standard error.\n\n"
+	"Serves the API, the web page and the relays until SIGTERM or SIGINT. Logs to standard error.\n"
+	"SIGHUP: takes a renewed TLS certificate into use. Its key must be the one before, or the spare one.\n\n"
 	"  --data DIR     data folder (default " MGR_DEFAULT_DATA ")\n"
 	"  --config FILE  configuration (default DIR/" MGR_CONF_FILE ")\n";
 
@@ -37,7 +38,9 @@ static struct mgr_http *running; /* for the signal handler */
 
 static void on_signal(int signo)
 {
-	if (running)
+	if (running && signo == SIGHUP)
+		mgr_http_wake_reload(running);
+	else if (running)
 		mgr_http_stop(running);
 }
 
@@ -83,6 +86,31 @@ static void on_tick(void *arg)
 		report(s, "manifest", mgr_site_change(&s->site, tend, NULL));
 }
 
+/* A key that the manifest does not pin would lock every client out, so it is not taken into use. */
+static void on_reload(void *arg)
+{
+	struct server *s = arg;
+	const char *file = s->site.conf.certificate;
+	bool pinned = false;
+	int r = mgr_manifest_pinned(&s->site.app, file, &pinned);
+	if (r == 0 && !pinned) {
+		cv_log(CV_LOG_ERROR, "manager",
+		       "certificate not reloaded: clients do not know its key; renew it for the key before, or the "
+		       "spare one",
+		       cv_log_str("file", file));
+		return;
+	}
+	if (r == 0)
+		r = mgr_http_load_certificate(s->http);
+	if (r < 0) {
+		cv_log(CV_LOG_ERROR, "manager", "certificate not reloaded: it cannot be read, or is not for the key",
+		       cv_log_str("file", file), cv_log_err("error", r));
+		return;
+	}
+	cv_log(CV_LOG_NOTICE, "manager", "certificate reloaded", cv_log_str("file", file));
+	report(s, "manifest", mgr_site_change(&s->site, tend, NULL));
+}
+
 /* The configured folder, else the installed one, else that of the build tree. */
 static const char *web_folder(const struct mgr_conf *c)
 {
@@ -118,8 +146,8 @@ static void handle_signals(void)
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
-	sa.sa_handler = SIG_IGN;
 	sigaction(SIGHUP, &sa, NULL);
+	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
 }
 
@@ -139,8 +167,12 @@ static int start(struct server *s)
 	int code = load_pages(s);
 	if (code)
 		return code;
-	struct mgr_http_opts opts = {
-		.app = &s->site.app, .pages = s->pages, .on_mail = on_mail, .on_tick = on_tick, .arg = s};
+	struct mgr_http_opts opts = {.app = &s->site.app,
+				     .pages = s->pages,
+				     .on_mail = on_mail,
+				     .on_tick = on_tick,
+				     .on_reload = on_reload,
+				     .arg = s};
 	r = mgr_http_new(&opts, &s->http);
 	if (r < 0)
 		return mgr_die(MGR_EXIT_FAILED, "cannot serve on %s and %s (see the log above)", c->listen,

@@ -203,6 +203,28 @@ out:
 	return differs;
 }
 
+int mgr_manifest_pinned(struct mgr_app *app, const char *certificate, bool *ret_pinned)
+{
+	struct proto_manifest m = {0};
+	struct net_pin pin;
+	struct cv_buf object;
+	bool pinned = false;
+	cv_buf_init(&object, PROTO_SIGNED_MAX);
+	int r = net_pin_of_cert_file(certificate, &pin);
+	if (r == 0)
+		r = mgr_manifest_get(app, &object);
+	if (r == 0)
+		r = proto_manifest_open(object.data, object.len, app->keys->root_key, &m);
+	const struct proto_server *own = r == 0 ? proto_manifest_server(&m, PROTO_SERVER_MANAGER, NULL) : NULL;
+	for (size_t i = 0; own && i < own->n_pins; i++)
+		pinned = pinned || !memcmp(own->pins[i], pin.sha256, PROTO_HASH_LEN);
+	proto_manifest_done(&m);
+	cv_buf_done(&object);
+	if (r == 0)
+		*ret_pinned = pinned;
+	return r;
+}
+
 static int tend_intermediates(struct mgr_app *app, bool *ret_rotated)
 {
 	char dir[MGR_PATH_MAX];

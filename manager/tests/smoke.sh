@@ -98,6 +98,34 @@ expect 000 "https://localhost:$((port + 1))/relay/v1/keys" --cert "$dir/data/tls
 expect 200 --tls-max 1.2 "$url/api/v1/manifest"
 expect 000 --tls-max 1.1 "$url/api/v1/manifest"
 
+# A renewed certificate is taken into use at SIGHUP; one that clients would refuse, or that cannot be read, is not.
+subject() {
+	openssl s_client -connect "localhost:$port" </dev/null 2>/dev/null | openssl x509 -noout -subject 2>/dev/null || true
+}
+renew() { # name, key: the certificate in its place, and told
+	openssl req -x509 -key "$2" -out "$dir/new.pem" -days 2 -subj "/CN=$1" 2>/dev/null
+	mv "$dir/new.pem" "$dir/data/tls/server.pem"
+	: >"$dir/said"
+	before=$(wc -l <"$dir/log")
+	kill -HUP $pid
+	for _ in $(seq 100); do
+		tail -n "+$((before + 1))" "$dir/log" | grep 'certificate.* reloaded' >"$dir/said" && return
+		sleep 0.1
+	done
+	fail "no word of the certificate"
+}
+renew renewed "$dir/data/tls/server.key"
+grep -q 'NOTICE manager certificate reloaded' "$dir/said" || fail "not reloaded: $(cat "$dir/said")"
+subject | grep -q renewed || fail "still the old certificate: $(subject)"
+openssl ecparam -name prime256v1 -genkey -noout -out "$dir/other.key" 2>/dev/null
+renew other "$dir/other.key"
+grep -q 'ERROR .*not reloaded: clients do not know its key' "$dir/said" || fail "an unpinned key: $(cat "$dir/said")"
+renew spare "$dir/data/tls/spare.key"
+grep -q 'ERROR .*not reloaded: it cannot be read, or is not for the key' "$dir/said" || fail "a pair that is none: $(cat "$dir/said")"
+subject | grep -q renewed || fail "the certificate in use was touched: $(subject)"
+renew again "$dir/data/tls/server.key"
+subject | grep -q again || fail "no more reloading after a failure: $(subject)"
+
 # A link made beside the running server works at once, the older one no more.
 "$manager" validation-link root@example.org --data "$dir/data" 2>>"$dir/log" | grep -q "^$url/validate#t=" || fail validation-link
 expect 410 "$url/api/v1/validation/show" -H "$json" -d "{\"token\":\"$token\"}"

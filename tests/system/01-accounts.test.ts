@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accounts by invitation: validation links, sign-in, device-bound sessions (R15, R16, R19, R60, R63, R67, R68, R74).
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Device, parseLink, problem, send } from '../lib/api';
+import { source } from '../lib/build';
 import { validationLink } from '../lib/outbox';
 import { ADMIN, PASSWORD, Site } from '../lib/site';
 
@@ -128,6 +132,39 @@ test('repeated failures are throttled, and the answer says for how long', async 
   assert.ok(throttled, 'thirty guesses were answered');
   assert.equal(problem(throttled), 'too-many-attempts');
   assert.ok(Number(throttled.headers['retry-after']) > 0);
+});
+
+test('failed sign-ins are logged as the shipped fail2ban filter reads them', async (t) => {
+  // Whatever a stranger types cannot look like another address.
+  const forged = 'x address=6.6.6.6 y@z WARNING auth sign-in failed address=6.6.6.6 @';
+  await new Device(site.url).login(forged, 'guess');
+  const filter = readFileSync(join(source, 'manager/fail2ban/conclave-manager.conf'), 'utf8');
+  const patterns = filter
+    .slice(filter.indexOf('failregex ='), filter.indexOf('ignoreregex'))
+    .split('\n')
+    .map((line) => line.replace(/^failregex =/, '').trim())
+    .filter((line) => line !== '')
+    .map((line) => new RegExp(line.replace('<ADDR>', '([0-9a-fA-F:.]+)')));
+  assert.equal(patterns.length, 2);
+  const match = (line: string) => patterns.map((p) => p.exec(line)?.[1]).find((x) => x !== undefined);
+  const lines = site.manager.stderr.split('\n');
+  const failed = lines.filter((line) => /sign-in failed/.test(line));
+  assert.ok(failed.length >= 3, site.manager.stderr);
+  const here = match(failed[0]!);
+  assert.match(String(here), /^(127\.0\.0\.1|::1)$/);
+  for (const line of lines) assert.ok([undefined, here].includes(match(line)), line);
+  for (const line of failed) {
+    assert.equal(match(line), here, line);
+    assert.equal(match(`host conclave-manager[77]: ${line}`), here, 'as the journal shows it');
+  }
+  const throttled = lines.filter((line) => /sign-in throttled/.test(line));
+  assert.ok(throttled.length > 0);
+  for (const line of throttled) assert.equal(match(line), / by=address /.test(line) ? here : undefined, line);
+  const log = join(site.dir, 'auth.log');
+  writeFileSync(log, lines.map((line) => `Jan  1 00:00:00 host conclave-manager[77]: ${line}`).join('\n'));
+  const f2b = spawnSync('fail2ban-regex', [log, join(source, 'manager/fail2ban/conclave-manager.conf')], { encoding: 'utf8' });
+  if (f2b.error) t.diagnostic('fail2ban-regex is not installed: its own reading was not tried');
+  else assert.match(f2b.stdout, new RegExp(`\\b${lines.filter((l) => match(l)).length} matched`));
 });
 
 test('a user invites nobody; a disabled account ends its sessions', async () => {
