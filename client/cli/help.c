@@ -83,7 +83,15 @@ static const struct {
 		 "  --duration SECONDS           leave after so long\n"
 		 "  --expect N                   start that clock when N participants are present\n"
 		 "\n"
-		 "Ctrl-C leaves. With --json, commands are taken as JSON lines on standard input:\n"
+		 "Ctrl-C leaves. On a terminal, words can be typed:\n"
+		 "  compare        asks everybody to compare the security code of now; it stays on every screen\n"
+		 "  same EPOCH     everybody reads the same code: their devices are verified, here and from now on\n"
+		 "  differs EPOCH  somebody reads another one: a warning, nobody is verified\n"
+		 "  cancel         the comparison is off\n"
+		 "  who | leave    who is here, and who is verified; leave\n"
+		 "Compare by voice or face with people you know. \"not verified\" and \"another device or name\" stay\n"
+		 "until the next comparison.\n"
+		 "With --json, commands are taken as JSON lines on standard input:\n"
 		 "  {\"command\": \"leave\"}  {\"command\": \"mute\", \"stream\": \"audio\"}  {\"command\": "
 		 "\"unmute\", \"stream\": \"video\"}\n"
 		 "  {\"command\": \"set-rights\", \"user\": EMAIL, \"rights\": [\"microphone\", \"camera\", \"share\", "
@@ -91,7 +99,10 @@ static const struct {
 		 "  {\"command\": \"remove\", \"user\": EMAIL}  {\"command\": \"send-file\", \"path\": PATH}\n"
 		 "  {\"command\": \"lock\"}  {\"command\": \"unlock\"}  (moderators: nobody new is let in)\n"
 		 "  {\"command\": \"accept\", \"transfer\": ID, \"directory\": DIR}  {\"command\": \"decline\", "
-		 "\"transfer\": ID}\n"},
+		 "\"transfer\": ID}\n"
+		 "  {\"command\": \"code-compare\"}  {\"command\": \"code-verified\", \"epoch\": N}  {\"command\": "
+		 "\"code-differs\", \"epoch\": N}\n"
+		 "  {\"command\": \"code-cancel\"}  {\"command\": \"participants\"}\n"},
 };
 
 void cli_help(const char *command)

@@ -46,7 +46,7 @@ static void on_second(void *arg)
 		return;
 	if (j->cli->json)
 		cli_event(j->cli, "stats", join_stats(j));
-	else
+	else if (!j->comparing) /* while somebody types the answer, the line stays */
 		join_status(j);
 }
 
@@ -143,7 +143,7 @@ static bool start(struct join *j, const uint8_t id[CLIENT_ID_LEN])
 		return false;
 	}
 	config.loop = j->loop;
-	if (!join_media_open(j) || (cli->json && !join_commands_start(j)))
+	if (!join_media_open(j) || !join_commands_start(j))
 		return false;
 	cv_timer_set(&j->second, SECOND_US);
 	return client_meeting_new(&config, &j->meeting, &cli->err) == 0;
@@ -153,7 +153,7 @@ static void finish(struct join *j)
 {
 	join_media_close(j);
 	client_meeting_free(j->meeting);
-	cv_line_reader_free(j->input);
+	join_commands_stop(j);
 	if (j->loop != NULL) {
 		cv_timer_done(&j->second);
 		cv_timer_done(&j->end);

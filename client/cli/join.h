@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conclave-cli join: join.c (options, beginning and end), join_events.c (what happens, for people and as JSON),
- * join_commands.c (commands on standard input), join_media.c (camera, microphone, viewers, statistics).
+ * join_compare.c (comparing the security code, who is verified), join_commands.c (commands), join_media.c (camera,
+ * microphone, viewers, statistics).
  */
 #ifndef CLI_JOIN_H
 #define CLI_JOIN_H
@@ -56,6 +57,7 @@ struct join {
 	struct cv_timer second, end;
 	bool end_running;
 	struct cv_line_reader *input;
+	int input_fd; /* the terminal, opened for commands; -1: none */
 	bool joined, over, interrupted;
 	bool told_left; /* LEFT has come: outcome and reason are filled in */
 	enum client_outcome outcome;
@@ -64,6 +66,10 @@ struct join {
 	uint32_t participants;
 	uint64_t epoch;
 	char code[CLIENT_SECURITY_CODE_LEN];
+	size_t unverified; /* present members */
+	bool comparing;    /* a code is held on the screen */
+	uint64_t compared_epoch;
+	char compared_code[CLIENT_SECURITY_CODE_LEN];
 	bool status_shown;
 	char local_error[CLIENT_TEXT_MAX];
 };
@@ -84,8 +90,22 @@ json_t *join_rights(uint8_t rights);
 /* "error" event, and a line on standard error for people. */
 void join_error(struct join *j, const char *command, const char *text);
 
+/* join_compare.c */
+void join_on_compare(struct join *j, const struct client_compare_event *e);
+void join_on_verification(struct join *j, size_t unverified);
+void join_on_contact(struct join *j, const struct client_meeting_event *e);
+/* "verified", "changed" into an event; and for people, "" when verified. */
+void join_standing(json_t *fields, enum client_standing standing);
+const char *join_standing_text(enum client_standing standing);
+/* What the status line says of code and verification. */
+const char *join_code_status(const struct join *j);
+/* code-compare, code-verified, code-differs, code-cancel, participants. False: none of these. */
+bool join_compare_command(struct join *j, const char *name, const json_t *command);
+
 /* join_commands.c */
+/* JSON lines from standard input, or words from the terminal. */
 bool join_commands_start(struct join *j);
+void join_commands_stop(struct join *j);
 
 /* join_media.c */
 bool join_media_open(struct join *j);

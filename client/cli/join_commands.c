@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands as JSON lines on standard input, each answered by an event: `done` or `error`. */
+/*
+ * Commands: with --json as JSON lines on standard input, each answered by an event, `done` or `error`; else as words
+ * typed on the terminal.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -189,7 +196,7 @@ static void run(struct join *j, const json_t *command)
 	} else if (strcmp(name, "feed") == 0) {
 		feed(j, command);
 #endif
-	} else {
+	} else if (!join_compare_command(j, name, command)) {
 		join_error(j, cli_safe(name), "there is no such command");
 	}
 }
@@ -218,12 +225,99 @@ static void on_end(void *arg, int err)
 		join_error(j, "", "a command is too long");
 }
 
+/* ---- typed on the terminal */
+
+static const struct {
+	const char *word, *command;
+	bool epoch; /* a number follows */
+} words[] = {
+	{"compare", "code-compare", false}, {"same", "code-verified", true}, {"differs", "code-differs", true},
+	{"cancel", "code-cancel", false},   {"who", "participants", false},  {"leave", "leave", false},
+};
+
+static json_t *parse_words(char *line)
+{
+	const char *delimiters = " \t\r";
+	char *rest, *word = strtok_r(line, delimiters, &rest), *number, *end;
+	json_t *command = NULL;
+
+	for (size_t i = 0; word != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(word, words[i].word) != 0)
+			continue;
+		command = json_pack("{s:s}", "command", words[i].command);
+		if (!words[i].epoch)
+			break;
+		number = strtok_r(NULL, delimiters, &rest);
+		if (number == NULL)
+			number = (char *)"";
+		errno = 0;
+		json_object_set_new(command, "epoch", json_integer(strtoll(number, &end, 10)));
+		if (*number < '0' || *number > '9' || *end != '\0' || errno != 0) {
+			json_decref(command);
+			return NULL;
+		}
+		break;
+	}
+	if (command != NULL && strtok_r(NULL, delimiters, &rest) != NULL) {
+		json_decref(command);
+		command = NULL;
+	}
+	return command;
+}
+
+static void on_typed(void *arg, char *line, size_t len)
+{
+	struct join *j = arg;
+	json_t *command;
+
+	if (len == 0 || j->over || j->meeting == NULL)
+		return;
+	command = parse_words(line);
+	if (command == NULL)
+		join_line(j, "You can type: compare, same EPOCH, differs EPOCH, cancel, who, leave.");
+	else
+		run(j, command);
+	json_decref(command);
+}
+
+static void on_typed_end(void *arg, int err)
+{
+}
+
+/* The terminal by a description of its own: what is set on it does not touch the shell's, nor our output. */
+static void listen_to_terminal(struct join *j)
+{
+	const struct cv_line_cbs cbs = {.on_line = on_typed, .on_end = on_typed_end};
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		return;
+	j->input_fd = open("/dev/tty", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	/* In the background the terminal belongs to others: reading fails then instead of stopping the process. */
+	if (j->input_fd >= 0 && signal(SIGTTIN, SIG_IGN) != SIG_ERR)
+		(void)!cv_line_reader_new(j->loop, j->input_fd, LINE_MAX_BYTES, &cbs, j, &j->input);
+}
+
 bool join_commands_start(struct join *j)
 {
 	const struct cv_line_cbs cbs = {.on_line = on_line, .on_end = on_end};
-	int r = cv_line_reader_new(j->loop, STDIN_FILENO, LINE_MAX_BYTES, &cbs, j, &j->input);
+	int r;
 
+	j->input_fd = -1;
+	if (!j->cli->json) {
+		listen_to_terminal(j);
+		return true;
+	}
+	r = cv_line_reader_new(j->loop, STDIN_FILENO, LINE_MAX_BYTES, &cbs, j, &j->input);
 	if (r != 0)
 		client_fail_code(&j->cli->err, r, "standard input");
 	return r == 0;
+}
+
+void join_commands_stop(struct join *j)
+{
+	cv_line_reader_free(j->input);
+	j->input = NULL;
+	if (j->input_fd > 0)
+		close(j->input_fd);
+	j->input_fd = -1;
 }

@@ -49,9 +49,8 @@ void join_status(struct join *j)
 	if (j->cli->json || !j->joined || j->over || !isatty(STDOUT_FILENO))
 		return;
 	clear_status(j);
-	printf("[%02d:%02d:%02d] %u in the meeting   epoch %llu   security code %s", (int)(s / 3600),
-	       (int)(s / 60 % 60), (int)(s % 60), j->participants, (unsigned long long)j->epoch,
-	       j->code[0] != '\0' ? j->code : "…");
+	printf("[%02d:%02d:%02d] %u in the meeting   %s", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60),
+	       j->participants, join_code_status(j));
 	fflush(stdout);
 	j->status_shown = true;
 }
@@ -248,15 +247,17 @@ static void on_participant(struct join *j, const struct client_meeting_event *e,
 	if (joined) {
 		json_object_set_new(fields, "rights", join_rights(e->rights));
 		json_object_set_new(fields, "present", json_boolean(e->present));
+		join_standing(fields, e->standing);
 	} else {
 		json_object_set_new(fields, "reason", json_string(reason_name(e->reason)));
 		join_viewer_gone(j, e->member->leaf);
 	}
 	cli_event(j->cli, joined ? "participant-joined" : "participant-left", fields);
 	if (joined)
-		join_line(j, "%s <%s> %s%s.", cli_safe(e->member->name), cli_safe(e->member->email),
+		join_line(j, "%s <%s> %s%s%s.", cli_safe(e->member->name), cli_safe(e->member->email),
 			  e->present ? "is here" : "comes in",
-			  e->member->flags & PROTO_FLAG_BROWSER ? " (in a browser)" : "");
+			  e->member->flags & PROTO_FLAG_BROWSER ? " (in a browser)" : "",
+			  join_standing_text(e->standing));
 	else
 		join_line(j, "%s is gone (%s).", cli_safe(e->member->name), reason_name(e->reason));
 }
@@ -304,13 +305,6 @@ static void on_stream(struct join *j, const struct client_meeting_event *e)
 	json_object_set_new(fields, "stream", json_string(name));
 	json_object_set_new(fields, "spatial_layers", json_integer(e->spatial));
 	cli_event(j->cli, e->active ? "stream-added" : "stream-removed", fields);
-}
-
-static void on_contact(struct join *j, const struct client_meeting_event *e)
-{
-	cli_event(j->cli, "contact-changed", join_member(e->member));
-	join_line(j, "ATTENTION: %s <%s> has a device key that was not seen here before. Compare the security code.",
-		  cli_safe(e->member->name), cli_safe(e->member->email));
 }
 
 static void on_presence(struct join *j, const struct client_meeting_event *e)
@@ -395,7 +389,9 @@ void join_on_event(void *ctx, const struct client_meeting_event *e)
 	case CLIENT_MEETING_KEY_WANTED: on_key_wanted(j, e); break;
 	case CLIENT_MEETING_FILE: on_file(j, e); break;
 	case CLIENT_MEETING_RIGHTS: on_rights(j, e); break;
-	case CLIENT_MEETING_CONTACT: on_contact(j, e); break;
+	case CLIENT_MEETING_CONTACT: join_on_contact(j, e); break;
+	case CLIENT_MEETING_COMPARE: join_on_compare(j, e->compare); break;
+	case CLIENT_MEETING_VERIFICATION: join_on_verification(j, e->unverified); break;
 	case CLIENT_MEETING_PRESENCE: on_presence(j, e); break;
 	case CLIENT_MEETING_LOCK: on_lock(j, e); break;
 	case CLIENT_MEETING_RENEWED: on_renewed(j, e); break;

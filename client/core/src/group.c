@@ -271,6 +271,7 @@ int client_group_process(struct client_group *g, const void *msg, size_t len, st
 		memset(ret, 0, sizeof(*ret));
 		ret->kind = CLIENT_NEWS_MESSAGE;
 		ret->sender = got.sender;
+		ret->epoch = got.epoch;
 		ret->plaintext = got.plaintext;
 		memset(&got.plaintext, 0, sizeof(got.plaintext));
 		break;

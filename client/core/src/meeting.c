@@ -98,6 +98,8 @@ static void tick(void *arg)
 	cv_timer_set(&m->tick, TICK_US);
 	if (m->media != NULL)
 		client_media_tick(m->media, now);
+	if (m->compare != NULL)
+		client_compare_tick(m->compare, now);
 	if (m->phase == PHASE_LEAVING && (now - m->leave_us > LEAVE_US || (m->tunnel == NULL && m->left_manager))) {
 		client_meeting_over(m, CLIENT_DONE, "left");
 		return;
@@ -165,6 +167,7 @@ int client_meeting_new(const struct client_meeting_config *config, struct client
 void client_meeting_drop_group(struct client_meeting *m)
 {
 	client_files_free(m->files);
+	client_meeting_compare_free(m);
 	client_media_free(m->media);
 	client_group_free(m->group);
 	m->files = NULL;

@@ -98,6 +98,8 @@ int client_meeting_start_group(struct client_meeting *m)
 		r = client_media_new(m->group, &media, &m->media);
 	if (r == 0)
 		r = client_files_new(m->group, cv_rng_system(), m->info.run_id, &files, &m->files);
+	if (r == 0)
+		r = client_meeting_compare_new(m);
 	client_hooks_secret(m->hooks, "device_seed", config.device_seed, CLIENT_KEY_LEN);
 	client_hooks_secret(m->hooks, "lobby_key", m->info.lobby_key, sizeof(m->info.lobby_key));
 	cv_wipe(&config, sizeof(config));
@@ -132,19 +134,6 @@ static void show_rights(struct client_meeting *m)
 	}
 }
 
-static void meet(struct client_meeting *m, const struct client_member *p)
-{
-	enum client_contact_news news;
-
-	if (memcmp(p->user_id, m->profile->user_id, CLIENT_ID_LEN) == 0 ||
-	    client_profile_meet(m->profile, p->user_id, p->email, p->name, p->device_hash, &news) != 0 ||
-	    news == CLIENT_CONTACT_KNOWN)
-		return;
-	m->profile_dirty = true;
-	if (news == CLIENT_CONTACT_NEW_DEVICE)
-		tell_member(m, CLIENT_MEETING_CONTACT, p, true);
-}
-
 static void newcomer(struct client_meeting *m, uint32_t leaf, bool present)
 {
 	const struct client_member *p = client_group_member(m->group, leaf);
@@ -154,8 +143,7 @@ static void newcomer(struct client_meeting *m, uint32_t leaf, bool present)
 	m->shown_rights[leaf] = client_group_rights(m->group, leaf);
 	if (leaf == client_group_leaf(m->group))
 		return;
-	tell_member(m, CLIENT_MEETING_PARTICIPANT_JOINED, p, present);
-	meet(m, p);
+	client_meeting_meet(m, p, present);
 }
 
 /* Keys of the present epoch into use. */
@@ -186,6 +174,7 @@ static int take_epoch(struct client_meeting *m)
 	client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_EPOCH,
 							      .epoch = epoch,
 							      .participants = (uint32_t)client_group_count(m->group)});
+	client_compare_epoch(m->compare, m->epoch_us);
 	client_report_code(m);
 	return 0;
 }
@@ -194,6 +183,7 @@ static void gone(struct client_meeting *m, const struct client_left *left)
 {
 	client_media_forget(m->media, left->member.leaf);
 	client_files_left(m->files, left->member.leaf);
+	client_compare_gone(m->compare, left->member.leaf);
 	m->shown_rights[left->member.leaf] = 0xff;
 	for (size_t i = 0; i < m->n_streams;) {
 		if (m->streams[i].leaf == left->member.leaf)
@@ -247,6 +237,9 @@ void client_meeting_apply(struct client_meeting *m, struct client_news *news)
 		gone(m, &news->left[i]);
 	for (size_t i = 0; i < news->n_added; i++)
 		newcomer(m, news->added[i], false);
+	if (news->renewed)
+		client_meeting_renewed(m, news->sender);
+	client_meeting_tell_unverified(m);
 	if (news->n_added > 0)
 		client_files_joined(m->files);
 	if (news->state_changed)
@@ -305,6 +298,7 @@ static void entered_group(struct client_meeting *m)
 	for (const struct client_member *p = client_group_next(m->group, 0); p != NULL;
 	     p = client_group_next(m->group, p->leaf + 1))
 		newcomer(m, p->leaf, true);
+	client_meeting_tell_unverified(m);
 	client_report_epoch(m);
 	client_tunnel_publish_all(m);
 }
@@ -432,10 +426,16 @@ void client_meeting_application(struct client_meeting *m, const void *data, size
 	if (news.kind != CLIENT_NEWS_MESSAGE) {
 		client_meeting_apply(m, &news);
 	} else if (proto_app_unpack(news.plaintext.data, news.plaintext.len, &app) == 0) {
-		if (app->body_case == PB_APP(ALARM))
+		switch (app->body_case) {
+		case PB_APP(ALARM):
 			client_report_alarm(m, app->alarm->epoch, client_group_member(m->group, news.sender));
-		else
-			client_files_app(m->files, news.sender, app);
+			break;
+		case PB_APP(CODE_COMPARE):
+		case PB_APP(CODE_CANCEL):
+			client_compare_app(m->compare, news.sender, news.epoch, app, cv_now_us());
+			break;
+		default: client_files_app(m->files, news.sender, app); break;
+		}
 		proto_app_free(app);
 	}
 	client_news_done(&news);

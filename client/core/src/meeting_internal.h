@@ -2,7 +2,7 @@
 /*
  * The parts of a meeting: meeting.c (life, commands), meeting_join.c (manager, connecting), meeting_probe.c (which
  * relay), meeting_tunnel.c (entering, messages), meeting_group.c (epochs), meeting_commit.c (our commits),
- * meeting_report.c (reports, security code).
+ * meeting_report.c (reports, security code), meeting_compare.c (comparing the code, contacts).
  */
 #ifndef CLIENT_MEETING_INTERNAL_H
 #define CLIENT_MEETING_INTERNAL_H
@@ -118,6 +118,8 @@ struct client_meeting {
 	struct client_group *group;
 	struct client_media *media;
 	struct client_files *files;
+	struct client_compare *compare;
+	size_t told_unverified;
 	uint64_t last_seq;
 	bool joined;     /* JOINED was told */
 	int64_t lost_us; /* when the connection was lost; 0: it is there */
@@ -140,7 +142,8 @@ struct client_meeting {
 	int64_t renew_us; /* when renewing was tried last */
 	int64_t report_us;
 	bool code_due;
-	bool alarmed; /* that different groups are shown to different people */
+	bool alarmed;          /* that different groups are shown to different people */
+	uint64_t coding_epoch; /* of the job under way, when `coding` */
 	uint64_t alarmed_epoch;
 
 	struct cv_timer tick;
@@ -210,6 +213,20 @@ void client_meeting_work(struct client_meeting *m);
 void client_meeting_group_tick(struct client_meeting *m, int64_t now_us);
 int client_meeting_op(struct client_meeting *m, const struct op *op) CV_NODISCARD;
 
+/* meeting_compare.c */
+int client_meeting_compare_new(struct client_meeting *m) CV_NODISCARD;
+void client_meeting_compare_free(struct client_meeting *m);
+/* A code has been computed (NULL: cannot be). Told once, and handed to a comparison that waits for it. */
+void client_code_known(struct client_meeting *m, uint64_t epoch, const char *code);
+/* Whether the code of the present epoch has been told already. */
+bool client_code_told(const struct client_meeting *m);
+/* A member that is new here or in the group: told, and remembered as a contact. */
+void client_meeting_meet(struct client_meeting *m, const struct client_member *p, bool present);
+/* A member has renewed its keys, perhaps with a certificate that names it differently. */
+void client_meeting_renewed(struct client_meeting *m, uint32_t leaf);
+/* Tells how many are not verified when that has changed. */
+void client_meeting_tell_unverified(struct client_meeting *m);
+
 /* meeting_report.c */
 #define CLIENT_CERTIFICATE_LEFT 7200      /* seconds of life at which a certificate is renewed in the meeting */
 #define CLIENT_RENEW_AGAIN_US   120000000 /* after a failure */
@@ -220,6 +237,9 @@ void client_report_code(struct client_meeting *m);
 void client_report_alarm(struct client_meeting *m, uint64_t epoch, const struct client_member *by);
 /* Seconds of life at which our certificate is to be renewed. */
 uint64_t client_report_renew_at(const struct client_meeting *m);
+/* Computes the code of this epoch now, for a comparison; client_code_known gets it. */
+int client_report_code_of(struct client_meeting *m, uint64_t epoch,
+			  const uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN]) CV_NODISCARD;
 /* Fetches a new identity certificate in the background and commits it. */
 void client_report_renew(struct client_meeting *m);
 /* Six groups of five digits from an epoch authenticator (docs/protocol.md section 5). Takes about 0.1 s. */

@@ -246,6 +246,7 @@ struct code_job {
 	struct client_job job;
 	struct client_meeting *m;
 	uint64_t epoch;
+	bool wanted; /* by a comparison: apart from the one at a time */
 	uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN];
 	char text[CLIENT_SECURITY_CODE_LEN];
 	int result;
@@ -284,36 +285,56 @@ static void code_done(struct client_job *job)
 	struct code_job *c = (struct code_job *)job;
 	struct client_meeting *m = c->m;
 
-	m->coding = false;
-	if (m->phase != PHASE_ENDED && c->result == 0)
-		client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_SECURITY_CODE,
-								      .epoch = c->epoch,
-								      .text = c->text});
+	if (!c->wanted)
+		m->coding = false;
+	client_code_known(m, c->epoch, c->result == 0 ? c->text : NULL);
 	cv_free_wiped(c, sizeof(*c));
-	if (m->code_due && m->phase == PHASE_IN)
+	if (!m->coding && m->code_due && m->phase == PHASE_IN)
 		client_report_code(m);
+}
+
+static int code_submit(struct client_meeting *m, uint64_t epoch, const uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN],
+		       bool wanted)
+{
+	struct code_job *c = cv_calloc(1, sizeof(*c));
+	int r;
+
+	if (c == NULL)
+		return CV_ENOMEM;
+	c->job.run = code_run;
+	c->job.done = code_done;
+	c->m = m;
+	c->epoch = epoch;
+	c->wanted = wanted;
+	memcpy(c->authenticator, authenticator, CLIENT_AUTHENTICATOR_LEN);
+	r = client_worker_submit(m->cpu, &c->job);
+	if (r != 0)
+		cv_free_wiped(c, sizeof(*c));
+	return r;
 }
 
 /* One at a time; epochs that pass meanwhile are left out. */
 void client_report_code(struct client_meeting *m)
 {
-	struct code_job *c;
+	uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN];
 
 	m->code_due = m->coding;
-	if (m->coding || m->group == NULL)
+	if (m->coding || m->group == NULL || client_code_told(m))
 		return;
-	c = cv_calloc(1, sizeof(*c));
-	if (c == NULL)
-		return;
-	c->job.run = code_run;
-	c->job.done = code_done;
-	c->m = m;
-	c->epoch = client_group_epoch(m->group);
-	if (client_group_authenticator(m->group, c->authenticator) != 0 || client_worker_submit(m->cpu, &c->job) != 0) {
-		cv_free_wiped(c, sizeof(*c));
-		return;
+	if (client_group_authenticator(m->group, authenticator) == 0 &&
+	    code_submit(m, client_group_epoch(m->group), authenticator, false) == 0) {
+		m->coding = true;
+		m->coding_epoch = client_group_epoch(m->group);
 	}
-	m->coding = true;
+	cv_wipe(authenticator, sizeof(authenticator));
+}
+
+int client_report_code_of(struct client_meeting *m, uint64_t epoch,
+			  const uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN])
+{
+	if (m->coding && m->coding_epoch == epoch)
+		return 0;
+	return code_submit(m, epoch, authenticator, true);
 }
 
 /* ---- the identity certificate lives 24 hours, a meeting may live longer */

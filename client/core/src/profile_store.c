@@ -31,6 +31,30 @@ static int damaged(struct client_error *err, const struct client_profile *p, con
 	return client_fail(err, CV_EFORMAT, CLIENT_USAGE, "%s/%s is damaged", p->dir, file);
 }
 
+/* Each hash of `list` must be one of the contact's devices. */
+static int load_device_flags(struct client_contact *c, const json_t *list, uint8_t flag)
+{
+	const json_t *hash;
+	size_t j;
+
+	json_array_foreach(list, j, hash)
+	{
+		uint8_t *raw;
+		size_t len, k = 0;
+		int r = client_json_b64_value(hash, CLIENT_HASH_LEN, &raw, &len);
+
+		if (r != 0)
+			return r;
+		while (k < c->devices && (len != CLIENT_HASH_LEN || memcmp(c->device_hash[k], raw, len) != 0))
+			k++;
+		cv_free(raw);
+		if (k == c->devices)
+			return CV_EFORMAT;
+		c->device_flags[k] |= flag;
+	}
+	return 0;
+}
+
 static int load_contacts(struct client_profile *p, const json_t *list)
 {
 	const json_t *item, *hash;
@@ -66,6 +90,11 @@ static int load_contacts(struct client_profile *p, const json_t *list)
 			if (len != CLIENT_HASH_LEN)
 				return CV_EFORMAT;
 		}
+		r = load_device_flags(c, json_object_get(item, "verified"), CLIENT_DEVICE_VERIFIED);
+		if (r == 0)
+			r = load_device_flags(c, json_object_get(item, "changed"), CLIENT_DEVICE_CHANGED);
+		if (r != 0)
+			return r;
 	}
 	return 0;
 }
@@ -114,6 +143,17 @@ out:
 	return r;
 }
 
+static json_t *devices_with(const struct client_contact *c, uint8_t flag)
+{
+	json_t *list = json_array();
+
+	for (size_t k = 0; k < c->devices; k++) {
+		if (flag == 0 || (c->device_flags[k] & flag))
+			json_array_append_new(list, client_json_from_b64(c->device_hash[k], CLIENT_HASH_LEN));
+	}
+	return list;
+}
+
 static int save_public(const struct client_profile *p, struct client_error *err)
 {
 	json_t *j = json_object(), *contacts = json_array();
@@ -132,14 +172,14 @@ static int save_public(const struct client_profile *p, struct client_error *err)
 		json_object_set_new(j, "manifest", client_json_from_b64(p->manifest, p->manifest_len));
 	for (size_t i = 0; i < p->contact_count; i++) {
 		const struct client_contact *c = &p->contacts[i];
-		json_t *item = json_object(), *devices = json_array();
+		json_t *item = json_object();
 
 		json_object_set_new(item, "user_id", client_json_from_hex(c->user_id, sizeof(c->user_id)));
 		json_object_set_new(item, "email", json_string(c->email));
 		json_object_set_new(item, "name", json_string(c->name));
-		for (size_t k = 0; k < c->devices; k++)
-			json_array_append_new(devices, client_json_from_b64(c->device_hash[k], CLIENT_HASH_LEN));
-		json_object_set_new(item, "devices", devices);
+		json_object_set_new(item, "devices", devices_with(c, 0));
+		json_object_set_new(item, "verified", devices_with(c, CLIENT_DEVICE_VERIFIED));
+		json_object_set_new(item, "changed", devices_with(c, CLIENT_DEVICE_CHANGED));
 		json_array_append_new(contacts, item);
 	}
 	json_object_set_new(j, "contacts", contacts);

@@ -50,18 +50,27 @@ static void test_profile(void **state)
 	snprintf(p->token, sizeof(p->token), "secret-token-that-must-not-be-readable");
 	snprintf(p->manager_url, sizeof(p->manager_url), "https://m.example");
 	p->manifest_version = 42;
-	assert_int_equal(client_profile_meet(p, user, "a@b.c", "A", device[0], &news), 0);
+	assert_int_equal(client_profile_meet(p, &(struct client_who){user, device[0], "a@b.c", "A"}, &news), 0);
 	assert_int_equal(news, CLIENT_CONTACT_FIRST);
-	assert_int_equal(client_profile_meet(p, user, "a@b.c", "A", device[0], &news), 0);
+	assert_int_equal(client_profile_meet(p, &(struct client_who){user, device[0], "a@b.c", "A"}, &news), 0);
 	assert_int_equal(news, CLIENT_CONTACT_KNOWN);
+	assert_int_equal(client_profile_verify(p, &(struct client_who){user, device[0], "a@b.c", "A"}), 0);
 	assert_int_equal(client_profile_save(p, &err), 0);
 	client_profile_free(p);
 	assert_int_equal(client_profile_open(dir, &p, &err), 0);
 	assert_memory_equal(key, p->device_key, 32);
 	assert_string_equal(p->token, "secret-token-that-must-not-be-readable");
 	assert_int_equal(p->manifest_version, 42);
-	assert_int_equal(client_profile_meet(p, user, "a@b.c", "A", device[1], &news), 0);
+	assert_int_equal(client_profile_meet(p, &(struct client_who){user, device[1], "a@b.c", "A"}, &news), 0);
 	assert_int_equal(news, CLIENT_CONTACT_NEW_DEVICE);
+	assert_int_equal(client_profile_save(p, &err), 0);
+	client_profile_free(p);
+	/* What was verified stays so; the other key stays a change. */
+	assert_int_equal(client_profile_open(dir, &p, &err), 0);
+	assert_int_equal(client_profile_standing(p, &(struct client_who){user, device[0], "a@b.c", "A"}),
+			 CLIENT_STANDING_VERIFIED);
+	assert_int_equal(client_profile_standing(p, &(struct client_who){user, device[1], "a@b.c", "A"}),
+			 CLIENT_STANDING_CHANGED);
 	client_profile_free(p);
 	/* Nobody else reads it, and the token stands nowhere in clear. */
 	assert_int_equal(stat(dir, &st), 0);
@@ -71,6 +80,32 @@ static void test_profile(void **state)
 	snprintf(path, sizeof(path), "%s/secrets", dir);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+/* Devices without number do not push out the one that was verified, nor make themselves it. */
+static void test_many_devices(void **state)
+{
+	static const uint8_t user[16] = {5}, good[32] = {1};
+	struct client_profile *p;
+	struct client_error err = {0};
+	enum client_contact_news news;
+
+	assert_int_equal(client_profile_open(dir, &p, &err), 0);
+	assert_int_equal(client_profile_meet(p, &(struct client_who){user, good, "a@b.c", "A"}, &news), 0);
+	assert_int_equal(client_profile_verify(p, &(struct client_who){user, good, "a@b.c", "A"}), 0);
+	for (uint8_t i = 0; i < 3 * CLIENT_CONTACT_KEYS_MAX; i++) {
+		uint8_t device[32] = {2, i};
+		struct client_who who = {user, device, "a@b.c", "A"};
+
+		assert_int_equal(client_profile_meet(p, &who, &news), 0);
+		assert_int_equal(news, CLIENT_CONTACT_NEW_DEVICE);
+		assert_int_equal(client_profile_standing(p, &who), CLIENT_STANDING_CHANGED);
+	}
+	assert_int_equal(client_profile_standing(p, &(struct client_who){user, good, "a@b.c", "A"}),
+			 CLIENT_STANDING_VERIFIED);
+	assert_int_equal(client_profile_meet(p, &(struct client_who){user, good, "a@b.c", "B"}, &news), 0);
+	assert_int_equal(news, CLIENT_CONTACT_RENAMED);
+	client_profile_free(p);
 }
 
 static void test_profile_damaged(void **state)
@@ -241,6 +276,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_profile, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_profile_damaged, setup, teardown),
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_password_policy),

@@ -186,6 +186,8 @@ int proto_app_check(const ProtobufCMessage *base)
 			   text_ok(m->file_cancel->reason, PROTO_DETAIL_MAX));
 	case PB_APP(PARTICIPANT_STATE):
 	case PB_APP(ALARM): return 0;
+	case PB_APP(CODE_COMPARE): return yes(EXACT(m->code_compare->comparison_id, PROTO_ID_LEN));
+	case PB_APP(CODE_CANCEL): return yes(EXACT(m->code_cancel->comparison_id, PROTO_ID_LEN));
 	default: return CV_EFORMAT;
 	}
 }

@@ -445,6 +445,55 @@ static void test_app(void **state)
 	cv_buf_done(&b);
 }
 
+static int unpack_app(const void *data, size_t len)
+{
+	struct PB(AppMessage) *got = NULL;
+	int r = proto_app_unpack(data, len, &got);
+
+	proto_app_free(got);
+	return r;
+}
+
+static void test_code_compare(void **state)
+{
+	static uint8_t id[PROTO_ID_LEN + 1] = {1, 2, 3};
+	struct PB(CodeCompare) compare = PB_INIT(CODE_COMPARE);
+	struct PB(CodeCancel) cancel = PB_INIT(CODE_CANCEL);
+	struct PB(AppMessage) m = PB_INIT(APP_MESSAGE), *got = NULL;
+	struct cv_buf b;
+
+	cv_buf_init(&b, PROTO_MESSAGE_MAX);
+	m.body_case = PB_APP(CODE_COMPARE);
+	m.code_compare = &compare;
+	compare.epoch = UINT64_MAX;
+	compare.comparison_id = bytes(id, PROTO_ID_LEN);
+	assert_int_equal(proto_app_pack(&m, &b), 0);
+	assert_int_equal(proto_app_unpack(b.data, b.len, &got), 0);
+	assert_int_equal(got->body_case, PB_APP(CODE_COMPARE));
+	assert_true(got->code_compare->epoch == UINT64_MAX);
+	assert_memory_equal(got->code_compare->comparison_id.data, id, PROTO_ID_LEN);
+	proto_app_free(got);
+	for (size_t n = 0; n < b.len; n++)
+		assert_int_not_equal(unpack_app(b.data, n), 0);
+	/* An id of another length, by its length byte and the outer one; none at all. */
+	assert_int_equal(unpack_app("\x42\x06\x0a\x04"
+				    "abcd",
+				    8),
+			 CV_EFORMAT);
+	assert_int_equal(unpack_app("\x42\x02\x10\x05", 4), CV_EFORMAT);
+	assert_int_equal(unpack_app("\x4a\x00", 2), CV_EFORMAT);
+	compare.comparison_id.len++;
+	assert_int_equal(proto_app_pack(&m, &b), CV_EINVAL);
+	m.body_case = PB_APP(CODE_CANCEL);
+	m.code_cancel = &cancel;
+	assert_int_equal(proto_app_pack(&m, &b), CV_EINVAL);
+	cancel.comparison_id = bytes(id, PROTO_ID_LEN);
+	cv_buf_reset(&b);
+	assert_int_equal(proto_app_pack(&m, &b), 0);
+	assert_int_equal(unpack_app(b.data, b.len), 0);
+	cv_buf_done(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +510,7 @@ int main(void)
 		cmocka_unit_test(test_memory_budget),
 		cmocka_unit_test(test_handshake),
 		cmocka_unit_test(test_app),
+		cmocka_unit_test(test_code_compare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,7 @@ enum client_news_kind {
 struct client_news {
 	enum client_news_kind kind;
 	uint32_t sender; /* leaf of the sender or committer */
+	uint64_t epoch;  /* MESSAGE: that it was sealed in, the present one or a past one that is still read */
 	struct cv_buf plaintext;
 	uint32_t *added;
 	size_t n_added;

@@ -10,17 +10,17 @@
 #define CLIENT_MEETING_H
 
 #include <base/loop.h>
+#include <client/compare.h>
 #include <client/files.h>
 #include <client/group.h>
 #include <client/media.h>
 #include <client/profile.h>
 
-#define CLIENT_LOST_US           30000000 /* how long a lost relay is tried for */
-#define CLIENT_WELCOME_US        35000000 /* how long a newcomer waits to be let in */
-#define CLIENT_REPORT_US         10000000
-#define CLIENT_PATH_US           300000000 /* a path update at least so often */
-#define CLIENT_SILENT_US         600000000 /* no new epoch for so long: nothing is sent any more */
-#define CLIENT_SECURITY_CODE_LEN 36        /* six groups of five digits, with NUL */
+#define CLIENT_LOST_US    30000000 /* how long a lost relay is tried for */
+#define CLIENT_WELCOME_US 35000000 /* how long a newcomer waits to be let in */
+#define CLIENT_REPORT_US  10000000
+#define CLIENT_PATH_US    300000000 /* a path update at least so often */
+#define CLIENT_SILENT_US  600000000 /* no new epoch for so long: nothing is sent any more */
 
 enum client_meeting_event_kind {
 	CLIENT_MEETING_JOINED,
@@ -33,16 +33,18 @@ enum client_meeting_event_kind {
 	CLIENT_MEETING_WANTED,     /* which layers of ours anybody wants */
 	CLIENT_MEETING_KEY_WANTED, /* somebody needs a key picture or a layer sync of ours */
 	CLIENT_MEETING_FILE,
-	CLIENT_MEETING_RIGHTS,   /* a participant's rights changed */
-	CLIENT_MEETING_CONTACT,  /* a person known from before has a device key not seen before */
-	CLIENT_MEETING_PRESENCE, /* a participant's connection was lost or is back */
-	CLIENT_MEETING_LOCK,     /* the meeting was locked (active) or unlocked: nobody new is let in while it is */
-	CLIENT_MEETING_RENEWED,  /* a participant has a new identity certificate, seen by all */
-	CLIENT_MEETING_DAMAGED,  /* media of a participant that is no such media; told once for each */
-	CLIENT_MEETING_ALARM,    /* different groups are shown to different people; member: who passes it on, or NULL */
-	CLIENT_MEETING_LOST,     /* our connection is lost, trying again */
-	CLIENT_MEETING_BACK,     /* and is back */
-	CLIENT_MEETING_ERROR,    /* something asked for could not be done; the meeting goes on */
+	CLIENT_MEETING_RIGHTS,       /* a participant's rights changed */
+	CLIENT_MEETING_CONTACT,      /* a person known from before has a device key not seen before, or another name */
+	CLIENT_MEETING_COMPARE,      /* a comparison of the security code begins or ends */
+	CLIENT_MEETING_VERIFICATION, /* the number of present members that are not verified has changed */
+	CLIENT_MEETING_PRESENCE,     /* a participant's connection was lost or is back */
+	CLIENT_MEETING_LOCK,         /* the meeting was locked (active) or unlocked: nobody new is let in while it is */
+	CLIENT_MEETING_RENEWED,      /* a participant has a new identity certificate, seen by all */
+	CLIENT_MEETING_DAMAGED,      /* media of a participant that is no such media; told once for each */
+	CLIENT_MEETING_ALARM, /* different groups are shown to different people; member: who passes it on, or NULL */
+	CLIENT_MEETING_LOST,  /* our connection is lost, trying again */
+	CLIENT_MEETING_BACK,  /* and is back */
+	CLIENT_MEETING_ERROR, /* something asked for could not be done; the meeting goes on */
 };
 
 struct client_meeting_event {
@@ -52,6 +54,9 @@ struct client_meeting_event {
 	uint8_t reason;                     /* PARTICIPANT_LEFT: enum proto_reason */
 	bool self;                          /* PARTICIPANT_…, RIGHTS: it is us */
 	bool present;                       /* PARTICIPANT_JOINED: was there when we came; PRESENCE: connected */
+	enum client_standing standing;      /* PARTICIPANT_JOINED, CONTACT */
+	bool renamed;                       /* CONTACT: it is the name or address; text: the one known */
+	size_t unverified;                  /* VERIFICATION */
 	uint64_t epoch;                     /* EPOCH, SECURITY_CODE, ALARM */
 	uint32_t participants;              /* EPOCH, JOINED */
 	uint8_t stream;                     /* STREAM, WANTED, KEY_WANTED */
@@ -59,6 +64,7 @@ struct client_meeting_event {
 	bool locked;                        /* JOINED */
 	uint8_t spatial;                    /* STREAM: layers; WANTED: highest; KEY_WANTED: 0 key, else sync to it */
 	const struct client_file_event *file;
+	const struct client_compare_event *compare;
 	enum client_outcome outcome; /* LEFT */
 	const char *text;            /* LEFT, ERROR: one line; SECURITY_CODE: the code; JOINED: the title; LOST: why */
 	const char *tls, *cipher;    /* JOINED, BACK */
@@ -116,6 +122,14 @@ CV_PUBLIC int client_meeting_lock(struct client_meeting *m, bool locked) CV_NODI
 /* The user of a member by e-mail address (any case). CV_ENOTFOUND. */
 CV_PUBLIC int client_meeting_find(const struct client_meeting *m, const char *email,
 				  uint8_t ret_user[CLIENT_ID_LEN]) CV_NODISCARD;
+
+/* ---- comparing the security code; errors as in compare.h, and CV_ESTATE: not in the meeting */
+CV_PUBLIC int client_meeting_code_compare(struct client_meeting *m) CV_NODISCARD;
+CV_PUBLIC int client_meeting_code_verified(struct client_meeting *m, uint64_t epoch) CV_NODISCARD;
+CV_PUBLIC int client_meeting_code_differs(struct client_meeting *m, uint64_t epoch) CV_NODISCARD;
+CV_PUBLIC int client_meeting_code_cancel(struct client_meeting *m) CV_NODISCARD;
+/* Of a present member, ourselves VERIFIED. */
+CV_PUBLIC enum client_standing client_meeting_standing(const struct client_meeting *m, uint32_t leaf);
 
 /* ---- files */
 /* Measures the file on a thread, then offers it; ERROR when it cannot be. */

@@ -44,7 +44,10 @@ struct client_contact {
 	char *name;
 	size_t devices;
 	uint8_t device_hash[CLIENT_CONTACT_KEYS_MAX][CLIENT_HASH_LEN];
+	uint8_t device_flags[CLIENT_CONTACT_KEYS_MAX]; /* CLIENT_DEVICE_… */
 };
+#define CLIENT_DEVICE_VERIFIED 1u /* the user compared a security code with this device in the meeting */
+#define CLIENT_DEVICE_CHANGED  2u /* came when other keys of this person were known, and has not been verified since */
 
 struct client_profile {
 	char *dir;
@@ -90,16 +93,36 @@ CV_PUBLIC int client_profile_save(const struct client_profile *p, struct client_
 /* Forgets the session (token, certificate, name); the device key and contacts stay. */
 CV_PUBLIC void client_profile_sign_out(struct client_profile *p);
 
+/* ---- contacts (contacts.c): device keys by person; what is changed here is not saved by itself */
+/* Who somebody is, as the identity certificate says it. Borrowed. */
+struct client_who {
+	const uint8_t *user_id;     /* CLIENT_ID_LEN */
+	const uint8_t *device_hash; /* CLIENT_HASH_LEN */
+	const char *email, *name;
+};
 /* What client_profile_meet found. */
 enum client_contact_news {
 	CLIENT_CONTACT_KNOWN,      /* this device of this person was seen before */
 	CLIENT_CONTACT_FIRST,      /* a person never met before */
-	CLIENT_CONTACT_NEW_DEVICE, /* a person met before, with a device key not seen before: to be shown */
+	CLIENT_CONTACT_NEW_DEVICE, /* a person met before (or the profile's own user), with a device key not seen
+				      before: to be shown */
+	CLIENT_CONTACT_RENAMED,    /* a verified person under another name or address: to be shown */
 };
-/* Looks a member up and remembers the device key. Not saved by itself. CV_ENOMEM, CV_ELIMIT. */
-CV_PUBLIC int client_profile_meet(struct client_profile *p, const uint8_t user_id[CLIENT_ID_LEN], const char *email,
-				  const char *name, const uint8_t device_hash[CLIENT_HASH_LEN],
+/* Looks a member up and remembers the device key; never marks it verified. CV_ENOMEM, CV_ELIMIT. */
+CV_PUBLIC int client_profile_meet(struct client_profile *p, const struct client_who *who,
 				  enum client_contact_news *ret) CV_NODISCARD;
+
+enum client_standing {
+	CLIENT_STANDING_UNVERIFIED,
+	CLIENT_STANDING_VERIFIED, /* this device key, under this name and address, was verified; also our own device */
+	CLIENT_STANDING_CHANGED,  /* a known person with another device key or name than before, not verified since */
+};
+CV_PUBLIC enum client_standing client_profile_standing(const struct client_profile *p, const struct client_who *who);
+/*
+ * Marks the device key as verified under that name and address: only ever upon the user's own word. It stays so until
+ * the contact is forgotten with the profile. CV_ENOMEM; CV_ELIMIT: too many contacts.
+ */
+CV_PUBLIC int client_profile_verify(struct client_profile *p, const struct client_who *who) CV_NODISCARD;
 
 /* Ed25519 by the device key over `len` bytes as they are (JWS, MLS). CV_ECRYPTO. */
 CV_PUBLIC int client_profile_sign(const struct client_profile *p, const void *data, size_t len,
