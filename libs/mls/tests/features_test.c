@@ -304,6 +304,8 @@ static void test_x509(void **state)
 	assert_int_equal(mls_x509_chain((struct cv_span[]){cert2, cert}, 2, &chain), 0);
 	b.member.credential.data = SPAN_OF(chain);
 	assert_int_equal(mls_group_commit(b.group, &(struct mls_commit){.member = &b.member}, &out), CV_EINVAL);
+	add = person_offer(&b);
+	assert_int_equal(mls_group_commit(a.group, &(struct mls_commit){.adds = &add, .n_adds = 1}, &out), CV_EINVAL);
 	cv_buf_done(&chain);
 	OPENSSL_free(der);
 	OPENSSL_free(wrong);

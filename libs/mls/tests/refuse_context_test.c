@@ -153,6 +153,21 @@ static void test_context_extensions(void **state)
 	refused_with_path(x, CV_EAUTH);
 }
 
+/* Section 7.3: "Verify that the credential type is supported by all members of the group". */
+static void test_credential_types(void **state)
+{
+	struct cast *x = *state;
+	struct mls_commit_output out;
+	struct cv_span add;
+
+	x->d.member.credential.type = 0xf0aa; /* Dave's capabilities list it, nobody else's do */
+	add = person_offer(&x->d);
+	put_add(&x->list, add);
+	refused(x, CV_EUNSUPPORTED);
+	assert_int_equal(mls_group_commit(x->a.group, &(struct mls_commit){.adds = &add, .n_adds = 1}, &out),
+			 CV_EUNSUPPORTED);
+}
+
 /* A member who announces GREASE does not support it (section 13.5). */
 static void test_grease_is_not_support(void **state)
 {
@@ -265,13 +280,10 @@ static void test_returning_client(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_CAST(test_only_one),
-		WITH_CAST(test_updates_by_reference),
-		WITH_CAST(test_update_takes_a_key),
-		WITH_CAST(test_context_extensions),
-		WITH_CAST(test_grease_is_not_support),
-		WITH_CAST(test_unknown_is_ignored),
-		WITH_CAST(test_psks),
+		WITH_CAST(test_only_one),           WITH_CAST(test_updates_by_reference),
+		WITH_CAST(test_update_takes_a_key), WITH_CAST(test_context_extensions),
+		WITH_CAST(test_credential_types),   WITH_CAST(test_grease_is_not_support),
+		WITH_CAST(test_unknown_is_ignored), WITH_CAST(test_psks),
 		WITH_CAST(test_returning_client),
 	};
 

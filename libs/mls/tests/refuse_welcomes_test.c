@@ -138,6 +138,10 @@ static void test_group_secrets(void **state)
 		assert_int_equal(welcomed_with_psks(x, &made, gs, &one[i], 1, 32), CV_ENOTFOUND);
 	assert_int_equal(welcomed_with_psks(x, &made, gs, one + 1, 2, 32), CV_EINVAL); /* "the only such PSK" */
 	assert_int_equal(welcomed_with_psks(x, &made, gs, one, 1, 31), CV_EINVAL);
+	/* "Identify a leaf whose LeafNode is identical to the one in the KeyPackage": another one's is not in the tree.
+	 */
+	person_offer(&x->d);
+	assert_int_equal(welcomed_with(x, &made, &gs), CV_EINVAL);
 	mls_commit_output_done(&made);
 }
 
