@@ -190,7 +190,7 @@ static void test_welcome(void **state)
 }
 
 /* Section 12.4.3.2: what an external commit may hold. */
-static void external_commit(struct cast *x, int want)
+static void external_commit_of(struct cast *x, enum forgery what, int want)
 {
 	struct sender newcomer = {.type = MLS_SENDER_NEW_MEMBER_COMMIT};
 	static const uint8_t tag[32];
@@ -200,7 +200,7 @@ static void external_commit(struct cast *x, int want)
 	struct commit c;
 
 	cv_buf_init(&honest, BUF_MAX);
-	assert_int_equal(forge_commit(x->a.group, SPAN_NONE, FORGE_NOTHING, &honest, NULL), 0);
+	assert_int_equal(forge_commit(x->a.group, SPAN_NONE, what, &honest, NULL), 0);
 	assert_int_equal(mls_get_message(SPAN_OF(honest), &m), 0);
 	cv_reader_init(&r, m.pub.content.body.data, m.pub.content.body.len);
 	assert_int_equal(mls_get_commit(&r, &c), 0);
@@ -211,6 +211,11 @@ static void external_commit(struct cast *x, int want)
 			 0);
 	cv_buf_done(&honest);
 	cast_refused(x, want);
+}
+
+static void external_commit(struct cast *x, int want)
+{
+	external_commit_of(x, FORGE_NOTHING, want);
 }
 
 static void put_external_init(struct cv_buf *b)
@@ -237,6 +242,13 @@ static void test_external_commits(void **state)
 	put_remove(&x->list, 0);
 	put_remove(&x->list, 2);
 	external_commit(x, CV_EINVAL);
+	/* The new leaf "MUST meet the same criteria as would the LeafNode in an Update for the removed leaf". */
+	put_external_init(&x->list);
+	put_remove(&x->list, 0);
+	external_commit_of(x, FORGE_SAME_LEAF_KEY, CV_EINVAL);
+	put_external_init(&x->list);
+	put_remove(&x->list, 0);
+	external_commit(x, CV_EAUTH); /* the control: as far as the confirmation tag */
 	/* By reference, even to a proposal that Bob keeps. */
 	assert_int_equal(mls_group_propose_remove(x->c.group, 0, NOTHING, &x->msg), 0);
 	assert_int_equal(person_process(&x->b, &x->msg), 0);
