@@ -138,6 +138,9 @@ int sframe_aead_seal(struct sframe_aead *a, uint64_t ctr, const struct sframe_aa
 		     uint8_t *dst)
 {
 	uint8_t iv[16], tag[HMAC_LEN];
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, dst + len, a->info->tag_len),
+		OSSL_PARAM_construct_end()};
 	int n = 0, err;
 
 	make_iv(a, ctr, iv);
@@ -154,8 +157,7 @@ int sframe_aead_seal(struct sframe_aead *a, uint64_t ctr, const struct sframe_aa
 	if (err)
 		return err;
 	if ((len && EVP_EncryptUpdate(a->cipher, dst, &n, pt, (int)len) != 1) ||
-	    EVP_EncryptFinal_ex(a->cipher, dst + len, &n) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(a->cipher, EVP_CTRL_AEAD_GET_TAG, a->info->tag_len, dst + len) != 1)
+	    EVP_EncryptFinal_ex(a->cipher, dst + len, &n) != 1 || EVP_CIPHER_CTX_get_params(a->cipher, params) != 1)
 		return CV_ECRYPTO;
 	return 0;
 }
