@@ -201,6 +201,9 @@ static void test_every_bit(void **state)
 		}
 		for (size_t cut = 0; cut < x->msg.len; cut++)
 			assert_int_not_equal(mls_group_process(x->b.group, x->msg.data, cut, &r), 0);
+		assert_int_equal(cv_buf_put_u8(&x->msg, 0), 0);
+		assert_int_equal(mls_group_process(x->b.group, x->msg.data, x->msg.len, &r), CV_ETRAILING);
+		x->msg.len--;
 		assert_int_equal(mls_group_process(x->b.group, x->msg.data, x->msg.len, &r), 0);
 		mls_received_done(&r);
 	}
