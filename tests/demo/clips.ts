@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 
 const exec = promisify(execFile);
 const STRETCH_MAX = 10; // seconds of picture: long clips need not be converted whole
+const RAW_MAX = 20e6; // bytes per second
 
 async function seconds(file: string, kind: 'v' | 'a'): Promise<number> {
   const probe = ['-v', 'error', '-select_streams', kind, '-show_entries', 'stream=codec_type:format=duration', '-of', 'json', file];
@@ -17,6 +18,19 @@ async function seconds(file: string, kind: 'v' | 'a'): Promise<number> {
   return length;
 }
 
+/**
+ * A real camera costs its computer nothing to decode, so a clip is played unpacked; one too large for that is packed
+ * so well that what is lost cannot be seen.
+ */
+async function codec(clip: string): Promise<string[]> {
+  const probe = ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'stream=width,height,avg_frame_rate', '-of', 'json', clip];
+  const { streams } = JSON.parse((await exec('ffprobe', probe)).stdout) as { streams: { width: number; height: number; avg_frame_rate: string }[] };
+  const { width, height, avg_frame_rate: rate } = streams[0]!;
+  const [n, d] = rate.split('/').map(Number);
+  const raw = width * height * 1.5 * (n! / (d || 1)) <= RAW_MAX;
+  return raw ? ['-c:v', 'rawvideo'] : ['-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '4'];
+}
+
 export interface Source {
   camera: string;
   voice: string;
@@ -24,7 +38,7 @@ export interface Source {
 
 /** The i-th of `count` disjoint stretches of both files, as files of their own in `dir`. */
 export async function stretch(clip: string, voice: string, dir: string, i: number, count: number): Promise<Source> {
-  const [pictures, sound] = await Promise.all([seconds(clip, 'v'), seconds(voice, 'a')]);
+  const [pictures, sound, packed] = await Promise.all([seconds(clip, 'v'), seconds(voice, 'a'), codec(clip)]);
   const source = { camera: join(dir, `camera-${i}.mkv`), voice: join(dir, `voice-${i}.wav`) };
   const part = (length: number, most: number) => ['-ss', String((length / count) * i), '-t', String(Math.min(length / count, most))];
   const quiet = ['-nostdin', '-v', 'error', '-y'];
@@ -32,7 +46,7 @@ export async function stretch(clip: string, voice: string, dir: string, i: numbe
   await Promise.all([
     exec('ffmpeg', [
       ...quiet, ...part(pictures, STRETCH_MAX), '-i', clip, '-an', '-vf', i % 2 ? `${even},hflip` : even,
-      '-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '4', '-pix_fmt', 'yuv420p', source.camera,
+      ...packed, '-pix_fmt', 'yuv420p', source.camera,
     ]),
     exec('ffmpeg', [...quiet, ...part(sound, 600), '-i', voice, '-vn', '-c:a', 'pcm_s16le', source.voice]),
   ]);

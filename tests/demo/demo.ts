@@ -8,6 +8,7 @@ import { type Proc, type Line } from '../lib/process';
 import { Person, Site } from '../lib/site';
 import { stretch, type Source } from './clips';
 import { contactSheet, measure, type Pair } from './measure';
+import { Load } from './load';
 import { printTables } from './tables';
 
 const FILE_SIZE = 20_000_000;
@@ -94,6 +95,7 @@ async function hold(site: Site, out: string, members: Member[]): Promise<Line> {
   const meeting = await anna.person.meeting('Ward round', [bruno.email, chloe.email]);
   say(`meeting ${meeting.slice(0, 8)}… created; Anna and Bruno come in`);
 
+  const load = new Load();
   const a = enter(anna, meeting);
   const joined = await a.event('joined');
   const b = enter(bruno, meeting);
@@ -126,10 +128,12 @@ async function hold(site: Site, out: string, members: Member[]): Promise<Line> {
   c.send({ command: 'leave' });
   const exits = await Promise.all([a.exit(), c.exit()]);
   say('Anna and Chloé leave');
+  const machine = load.since();
   const after = JSON.parse(JSON.stringify(b.events.filter((e) => e['event'] === 'stats' && e['time_ms'] > before)));
 
   return {
     meeting,
+    machine,
     tls: { version: joined['tls'], cipher: joined['cipher'] },
     uninvited: { email: dora.email, exit: refusal, message: refused.stderr.trim() },
     removed: {

@@ -14,6 +14,8 @@ export interface Pair {
   receiver: string;
   sender: string;
   frames_sent: number;
+  /** Pictures that the sender did not encode because it was late. */
+  frames_left_out: number;
   frames_received: number;
   frames_decoded: number;
   frames_full_size: number;
@@ -45,10 +47,17 @@ async function crossed(other: Member, sender: Member, bases: string[]): Promise<
   return found.map((r) => Math.abs(r['voice']['correlation'] as number));
 }
 
-function bitrate(sender: Member): number {
-  const rates = sender
+/** What the sender told of its camera, second by second. */
+function cameraStats(sender: Member): Line[] {
+  return sender
     .proc!.events.filter((e) => e['event'] === 'stats')
-    .flatMap((e) => (e['streams'] as Line[]).filter((s) => s['direction'] === 'out' && s['stream'] === 'camera'))
+    .flatMap((e) => (e['streams'] as Line[]).filter((s) => s['direction'] === 'out' && s['stream'] === 'camera'));
+}
+
+const leftOut = (sender: Member) => (cameraStats(sender).at(-1)?.['skipped'] as number | undefined) ?? 0;
+
+function bitrate(sender: Member): number {
+  const rates = cameraStats(sender)
     .map((s) => ({ bytes: s['bytes'] as number, at: s['frames'] as number }));
   const first = rates[0];
   const last = rates.at(-1);
@@ -73,6 +82,7 @@ async function measureSender(sender: Member, members: Member[]): Promise<Pair[]>
       receiver: receiver.name,
       sender: sender.name,
       frames_sent: picture['sent'],
+      frames_left_out: leftOut(sender),
       frames_received: picture['received'],
       frames_decoded: picture['decoded'],
       frames_full_size: picture['full'],

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the demo prints at its end.
 import { type Line } from '../lib/process';
+import type { Machine } from './load';
 import type { Pair } from './measure';
+
+const STOLEN_MUCH = 5; // percent
 
 function table(head: string[], rows: string[][]): void {
   const width = head.map((h, i) => Math.max(h.length, ...rows.map((r) => r[i]!.length)));
@@ -16,10 +19,11 @@ const yes = (ok: boolean) => (ok ? 'yes' : 'NO');
 export function printTables(report: Line, pairs: Pair[]): void {
   console.log('\nPictures and voices, as received');
   table(
-    ['receiver < sender', 'sent', 'decoded', 'full size', 'PSNR dB', 'kbit/s', 'voice corr.', 'crossed', 'delay p50', 'p99 ms', 'gap ms'],
+    ['receiver < sender', 'sent', 'left out', 'decoded', 'full size', 'PSNR dB', 'kbit/s', 'voice corr.', 'crossed', 'delay p50', 'p99 ms', 'gap ms'],
     pairs.map((p) => [
       `${p.receiver} < ${p.sender}`,
       String(p.frames_sent),
+      String(p.frames_left_out),
       String(p.frames_decoded),
       `${((100 * p.frames_full_size) / Math.max(1, p.frames_sent)).toFixed(1)} %`,
       p.psnr_y_mean.toFixed(2),
@@ -49,5 +53,8 @@ export function printTables(report: Line, pairs: Pair[]): void {
       ['file received equals file sent', yes(report['file']['sha256_sent'] === report['file']['sha256_received'])],
     ],
   );
+  const { cores, busy, stolen } = report['machine'] as Machine;
+  console.log(`\nDuring the meeting this machine's ${cores} cores were busy for ${busy} % of the time; its hypervisor took ${stolen} % away.`);
+  if (stolen > STOLEN_MUCH) console.log('That is much: the delays above are the hypervisor\'s as well.');
   console.log('');
 }

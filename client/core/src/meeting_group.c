@@ -175,7 +175,7 @@ static int take_epoch(struct client_meeting *m)
 							      .epoch = epoch,
 							      .participants = (uint32_t)client_group_count(m->group)});
 	client_compare_epoch(m->compare, m->epoch_us);
-	client_report_code(m);
+	client_report_code_later(m);
 	return 0;
 }
 

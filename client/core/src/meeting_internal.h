@@ -144,6 +144,7 @@ struct client_meeting {
 	bool code_due;
 	bool alarmed;          /* that different groups are shown to different people */
 	uint64_t coding_epoch; /* of the job under way, when `coding` */
+	int64_t code_us;       /* when the present epoch's code is to be made, 0: not asked for */
 	uint64_t alarmed_epoch;
 
 	struct cv_timer tick;
@@ -240,6 +241,8 @@ uint64_t client_report_renew_at(const struct client_meeting *m);
 /* Computes the code of this epoch now, for a comparison; client_code_known gets it. */
 int client_report_code_of(struct client_meeting *m, uint64_t epoch,
 			  const uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN]) CV_NODISCARD;
+/* The same, but when the new epoch's first second is over. */
+void client_report_code_later(struct client_meeting *m);
 /* Fetches a new identity certificate in the background and commits it. */
 void client_report_renew(struct client_meeting *m);
 /* Six groups of five digits from an epoch authenticator (docs/protocol.md section 5). Takes about 0.1 s. */

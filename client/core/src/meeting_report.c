@@ -19,6 +19,13 @@
 #define CODE_LEN      48
 #define CODE_MEM      (64u << 20)
 #define CODE_OPS      3
+/*
+ * An epoch begins with key pictures for a newcomer. The code can wait until they are through, and members that share a
+ * machine (terminal servers, several clients on one desk) take turns.
+ */
+#define CODE_AFTER_US 1000000
+#define CODE_TURN_US  300000
+#define CODE_TURNS    4
 
 struct post_job {
 	struct client_job job;
@@ -232,14 +239,6 @@ void client_report_epoch(struct client_meeting *m)
 	post(m, path, body, true, false, NULL);
 }
 
-void client_report_tick(struct client_meeting *m, int64_t now_us)
-{
-	if (now_us - m->report_us < client_hooks_time(m->hooks, HOOK_REPORT, CLIENT_REPORT_US, 1000000))
-		return;
-	if (client_group_rank(m->group, client_group_leaf(m->group)) < REPORTERS)
-		client_report_epoch(m);
-}
-
 /* ---- security code */
 
 struct code_job {
@@ -335,6 +334,31 @@ int client_report_code_of(struct client_meeting *m, uint64_t epoch,
 	if (m->coding && m->coding_epoch == epoch)
 		return 0;
 	return code_submit(m, epoch, authenticator, true);
+}
+
+void client_report_code_later(struct client_meeting *m)
+{
+	uint32_t turn = client_group_leaf(m->group) % CODE_TURNS;
+
+	if (m->code_us == 0)
+		m->code_us = cv_now_us() + CODE_AFTER_US + turn * CODE_TURN_US;
+}
+
+static void code_tick(struct client_meeting *m, int64_t now_us)
+{
+	if (m->code_us == 0 || now_us < m->code_us)
+		return;
+	m->code_us = 0;
+	client_report_code(m);
+}
+
+void client_report_tick(struct client_meeting *m, int64_t now_us)
+{
+	code_tick(m, now_us);
+	if (now_us - m->report_us < client_hooks_time(m->hooks, HOOK_REPORT, CLIENT_REPORT_US, 1000000))
+		return;
+	if (client_group_rank(m->group, client_group_leaf(m->group)) < REPORTERS)
+		client_report_epoch(m);
 }
 
 /* ---- the identity certificate lives 24 hours, a meeting may live longer */

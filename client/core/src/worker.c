@@ -3,16 +3,16 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <base/alloc.h>
 #include <client/worker.h>
 
-#define THREADS_MAX     8
-#define BACKGROUND_NICE 10
-/* Argon2id and requests can wait for voice and pictures, which cannot. */
-#define NICENESS 15
+#define THREADS_MAX 8
+/*
+ * Voice and pictures cannot wait, Argon2id and checksums can. No more than this: while a thread that gets no time holds
+ * the lock of the address space (Argon2id fills 64 MiB under it), no other thread of the program gets memory.
+ */
+#define NICENESS 5
 
 struct client_worker {
 	struct cv_loop *loop;
@@ -89,7 +89,8 @@ static void *thread_main(void *arg)
 	struct client_worker *w = arg;
 
 	/* On Linux the priority is the thread's own. A failure only costs smoothness. */
-	setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
+	if (w->background)
+		setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
 	for (;;) {
 		struct client_job *job;
 

@@ -10,7 +10,7 @@
 
 #include "internal.h"
 
-#define LATE_US      100000  /* pictures later than this are not encoded any more */
+#define LATE_MIN_US  50000   /* pictures later than this are not encoded any more, slow sources aside */
 #define REBASE_US    1000000 /* after a pause of the whole program (sleep, debugger) time goes on from here */
 #define SKIP_MAX     5       /* pictures left out in a row at most: a slow machine shows few, not none */
 #define EVENTS_BUSY  (CLIENT_EVENTS_MAX / 4)
@@ -230,6 +230,13 @@ static int camera_send(struct client_camera *c, const struct client_raw_picture 
 	return 0;
 }
 
+/* After one and a half intervals the next picture is there, and is worth more. */
+static int64_t late_us(const struct client_camera *c)
+{
+	int64_t interval = 1500000 / c->fps;
+	return interval > LATE_MIN_US ? interval : LATE_MIN_US;
+}
+
 static void *camera_run(void *arg)
 {
 	struct client_camera *c = arg;
@@ -244,7 +251,7 @@ static void *camera_run(void *arg)
 		if (!camera_orders(c, now))
 			continue;
 		/* Behind, or the program is: leave out whole pictures before they cost anything. */
-		bool late = now - capture_us > LATE_US && c->skipped < SKIP_MAX;
+		bool late = now - capture_us > late_us(c) && c->skipped < SKIP_MAX;
 		if (late || client_events_depth(c->s.events) > EVENTS_BUSY) {
 			c->skipped++;
 			sender_skip(&c->s);
