@@ -72,8 +72,11 @@ function enter(m: Member, meeting: string, file?: string): Proc {
 
 const codes = (m: Member) => m.proc!.events.filter((e) => e['event'] === 'security-code');
 
+const epochs = (members: Member[]): number[] =>
+  [...new Set(members.flatMap((m) => m.proc!.events.filter((e) => e['event'] === 'epoch').map((e) => e['epoch'] as number)))].sort((a, b) => a - b);
+
 /** The security codes that every pair of members showed in one epoch are equal, those of different epochs differ. */
-function compareCodes(members: Member[]): { equal: boolean; distinct: boolean; epochs: number[]; byMember: Line } {
+function compareCodes(members: Member[]): { equal: boolean; distinct: boolean; byMember: Line } {
   const byEpoch = new Map<number, Set<string>>();
   for (const m of members)
     for (const e of codes(m)) byEpoch.set(e['epoch'], (byEpoch.get(e['epoch']) ?? new Set()).add(e['code']));
@@ -81,7 +84,6 @@ function compareCodes(members: Member[]): { equal: boolean; distinct: boolean; e
   return {
     equal: byEpoch.size > 0 && [...byEpoch.values()].every((s) => s.size === 1),
     distinct: new Set(all).size === all.length,
-    epochs: [...byEpoch.keys()].sort((a, b) => a - b),
     byMember: Object.fromEntries(members.map((m) => [m.email, codes(m).map((e) => ({ epoch: e['epoch'], code: e['code'] }))])),
   };
 }
@@ -152,6 +154,7 @@ async function hold(site: Site, out: string, members: Member[]): Promise<Line> {
       declined_by: bruno.email,
       files_at_decliner: readdirSync(bruno.record).filter((n) => n.includes('minutes')).length,
     },
+    epochs: epochs([anna, bruno, chloe]),
     security_codes: compareCodes([anna, bruno, chloe]),
   };
 }

@@ -42,7 +42,7 @@ export function printTables(report: Line, pairs: Pair[]): void {
     ['question', 'answer'],
     [
       ['TLS to the relay', `${report['tls']['version']}, ${report['tls']['cipher']}`],
-      ['epochs', (codes['epochs'] as number[]).join(' ')],
+      ['epochs', (report['epochs'] as number[]).join(' ')],
       ['security codes equal within each epoch', yes(codes['equal'] as boolean)],
       ['security codes differ between epochs', yes(codes['distinct'] as boolean)],
       ['last code (epoch)', last ? `${last['code']} (${last['epoch']})` : 'none'],

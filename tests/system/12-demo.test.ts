@@ -33,7 +33,7 @@ function checkMeeting(report: Line): void {
   assert.equal(report['file']['files_at_decliner'], 0);
   assert.ok(report['security_codes']['equal'], 'all members show one code in one epoch');
   assert.ok(report['security_codes']['distinct'], 'each epoch has a code of its own');
-  assert.ok(report['security_codes']['epochs'].length >= 4, 'two joins and a removal make epochs');
+  assert.ok(report['epochs'].length >= 4, 'two joins and a removal make epochs');
   const pairs = report['pairs'] as Line[];
   assert.equal(pairs.length, 6, 'everybody recorded both others');
   for (const p of pairs) {
@@ -64,7 +64,8 @@ test("anybody's clips: another size, rate and length; sound at another rate, in 
 });
 
 test('a picture through the camera path is within 1 dB of bare libvpx with the same settings', async () => {
-  const out = await run(join(build, 'client/gst/vpx-bare'), [join(dir, 'shipped', 'camera-0.mkv')]);
+  const log = join(dir, 'shipped/recordings/anna/sent-camera.jsonl');
+  const out = await run(join(build, 'client/gst/vpx-bare'), [join(dir, 'shipped', 'camera-0.mkv'), log]);
   const bare = (JSON.parse(out.stdout) as Line)['psnr_y_mean'] as number;
   const report = JSON.parse(readFileSync(join(dir, 'shipped', 'report.json'), 'utf8')) as Line;
   const ours = (report['pairs'] as Line[]).filter((p) => p['sender'] === 'Anna').map((p) => p['psnr_y_mean'] as number);

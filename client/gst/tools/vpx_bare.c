@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The yardstick for pictures: libvpx alone, with the camera's settings, on the pictures that a camera would send from
- * a file; no threads, no pacing, no network, none of the client's codec code. Prints one JSON object.
+ * a file, or on those that it did send by its log (a busy machine leaves some out); no threads, no pacing, no network,
+ * none of the client's codec code. Prints one JSON object.
  */
 #include <math.h>
 #include <stdio.h>
@@ -13,8 +14,11 @@
 #include <vpx/vpx_decoder.h>
 #include <vpx/vpx_encoder.h>
 
+#include <base/alloc.h>
 #include <gst/source.h>
 #include <media/layers.h>
+
+#include "compare.h"
 
 #define TEMPORAL 3
 
@@ -134,30 +138,56 @@ static int one(struct bare *b, const struct client_raw_picture *pic)
 	return 0;
 }
 
+static int begin(struct bare *b, const char *path, bool loop, char text[CLIENT_TEXT_MAX], struct client_source **ret)
+{
+	int r = client_media_init(text);
+	if (r == 0)
+		r = client_source_open(CLIENT_SOURCE_PICTURE, path, loop, text, ret);
+	if (r < 0)
+		return r;
+	client_source_format(*ret, &b->width, &b->height, &b->fps);
+	b->layers = media_layers_for_size(b->width, b->height);
+	b->kbit = media_layers_bitrate(b->width, b->height, b->fps) / 1000;
+	b->cap = (size_t)b->width * b->height * 3;
+	b->out = malloc(b->cap);
+	return b->out ? open_codecs(b) : CV_ENOMEM;
+}
+
+/* The pictures of the log in its order, which is the source's; without a log all of the file. */
+static int all(struct bare *b, struct client_source *src, const struct compare_lines *sent, char text[CLIENT_TEXT_MAX])
+{
+	struct client_raw_picture pic;
+	size_t next = 0;
+	int r = 0;
+	while ((sent->count == 0 || next < sent->count) && r == 0) {
+		r = client_source_picture(src, text, &pic);
+		if (r < 0)
+			break;
+		if (sent->count > 0 && (pic.index != sent->line[next].index || pic.round != sent->line[next].round))
+			continue;
+		next++;
+		r = one(b, &pic);
+	}
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	static struct bare b;
 	struct client_source *src = NULL;
-	struct client_raw_picture pic;
+	struct compare_lines sent = {0};
 	char text[CLIENT_TEXT_MAX] = "";
-	unsigned long limit = argc > 2 ? strtoul(argv[2], NULL, 10) : ~0ul;
-	if (argc < 2) {
-		fputs("usage: vpx-bare FILE [PICTURES]\n", stderr);
+	int r = 0;
+	if (argc < 2 || argc > 3) {
+		fputs("usage: vpx-bare FILE [SENT-LOG]\n", stderr);
 		return 2;
 	}
-	int r = client_media_init(text);
+	if (argc > 2)
+		r = compare_read_lines(argv[2], &sent);
 	if (r == 0)
-		r = client_source_open(CLIENT_SOURCE_PICTURE, argv[1], false, text, &src);
-	if (r == 0) {
-		client_source_format(src, &b.width, &b.height, &b.fps);
-		b.layers = media_layers_for_size(b.width, b.height);
-		b.kbit = media_layers_bitrate(b.width, b.height, b.fps) / 1000;
-		b.cap = (size_t)b.width * b.height * 3;
-		b.out = malloc(b.cap);
-		r = b.out ? open_codecs(&b) : CV_ENOMEM;
-	}
-	while (r == 0 && b.frames < limit && (r = client_source_picture(src, text, &pic)) == 0)
-		r = one(&b, &pic);
+		r = begin(&b, argv[1], sent.count > 0, text, &src);
+	if (r == 0)
+		r = all(&b, src, &sent, text);
 	if (r < 0 && r != CV_ENOTFOUND) {
 		fprintf(stderr, "vpx-bare: %s\n", text[0] ? text : cv_strerror(r));
 		return 1;
@@ -169,6 +199,7 @@ int main(int argc, char **argv)
 	vpx_codec_destroy(&b.encoder);
 	vpx_codec_destroy(&b.decoder);
 	client_source_close(src);
+	cv_free(sent.line);
 	free(b.out);
 	return 0;
 }
