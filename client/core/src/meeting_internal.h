@@ -238,11 +238,11 @@ void client_report_code(struct client_meeting *m);
 void client_report_alarm(struct client_meeting *m, uint64_t epoch, const struct client_member *by);
 /* Seconds of life at which our certificate is to be renewed. */
 uint64_t client_report_renew_at(const struct client_meeting *m);
+/* The same, but when the new epoch's first second is over. */
+void client_report_code_later(struct client_meeting *m);
 /* Computes the code of this epoch now, for a comparison; client_code_known gets it. */
 int client_report_code_of(struct client_meeting *m, uint64_t epoch,
 			  const uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN]) CV_NODISCARD;
-/* The same, but when the new epoch's first second is over. */
-void client_report_code_later(struct client_meeting *m);
 /* Fetches a new identity certificate in the background and commits it. */
 void client_report_renew(struct client_meeting *m);
 /* Six groups of five digits from an epoch authenticator (docs/protocol.md section 5). Takes about 0.1 s. */

@@ -245,7 +245,7 @@ struct code_job {
 	struct client_job job;
 	struct client_meeting *m;
 	uint64_t epoch;
-	bool wanted; /* by a comparison: apart from the one at a time */
+	bool apart; /* for a comparison, beside the one at a time */
 	uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN];
 	char text[CLIENT_SECURITY_CODE_LEN];
 	int result;
@@ -284,7 +284,7 @@ static void code_done(struct client_job *job)
 	struct code_job *c = (struct code_job *)job;
 	struct client_meeting *m = c->m;
 
-	if (!c->wanted)
+	if (!c->apart)
 		m->coding = false;
 	client_code_known(m, c->epoch, c->result == 0 ? c->text : NULL);
 	cv_free_wiped(c, sizeof(*c));
@@ -293,7 +293,7 @@ static void code_done(struct client_job *job)
 }
 
 static int code_submit(struct client_meeting *m, uint64_t epoch, const uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN],
-		       bool wanted)
+		       bool apart)
 {
 	struct code_job *c = cv_calloc(1, sizeof(*c));
 	int r;
@@ -304,7 +304,7 @@ static int code_submit(struct client_meeting *m, uint64_t epoch, const uint8_t a
 	c->job.done = code_done;
 	c->m = m;
 	c->epoch = epoch;
-	c->wanted = wanted;
+	c->apart = apart;
 	memcpy(c->authenticator, authenticator, CLIENT_AUTHENTICATOR_LEN);
 	r = client_worker_submit(m->cpu, &c->job);
 	if (r != 0)
@@ -331,9 +331,17 @@ void client_report_code(struct client_meeting *m)
 int client_report_code_of(struct client_meeting *m, uint64_t epoch,
 			  const uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN])
 {
+	bool apart = m->coding;
+	int r;
+
 	if (m->coding && m->coding_epoch == epoch)
 		return 0;
-	return code_submit(m, epoch, authenticator, true);
+	r = code_submit(m, epoch, authenticator, apart);
+	if (r == 0 && !apart) {
+		m->coding = true;
+		m->coding_epoch = epoch;
+	}
+	return r;
 }
 
 void client_report_code_later(struct client_meeting *m)
