@@ -23,7 +23,7 @@
 #define PEM_MAX       65536
 #define TLS_CERT_DAYS 3650
 
-static int fail(int err, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int fail(int err, const char *format, ...)
 {
 	va_list ap;
 

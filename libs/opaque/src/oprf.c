@@ -104,7 +104,7 @@ int oprf_scalar_random(const struct cv_rng *rng, uint8_t ret_scalar[OPRF_SCALAR_
 
 int oprf_element_check(const uint8_t element[OPRF_ELEMENT_LEN])
 {
-	/* DeserializeElement fails for the identity too (RFC 9497 sections 2.1 and 4.1), canonical as its encoding is. */
+	/* DeserializeElement fails for the identity too (RFC 9497 2.1 and 4.1), canonical as its encoding is. */
 	if (sodium_is_zero(element, OPRF_ELEMENT_LEN) || crypto_core_ristretto255_is_valid_point(element) != 1)
 		return CV_EFORMAT;
 	return 0;
