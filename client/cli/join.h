@@ -114,6 +114,8 @@ void join_media_close(struct join *j);
 void join_media_publish(struct join *j);
 void join_on_unit(void *ctx, const struct client_unit *u);
 void join_viewer_gone(struct join *j, uint32_t leaf);
+/* We have entered anew: whoever is not where it was before is somebody else. */
+void join_viewers_check(struct join *j);
 json_t *join_stats(struct join *j);
 
 #endif

@@ -186,6 +186,8 @@ static void on_joined(struct join *j, const struct client_meeting_event *e)
 	j->epoch = e->epoch;
 	if (first)
 		j->joined_us = cv_now_us();
+	else
+		join_viewers_check(j);
 	if (e->run_id != NULL) {
 		char run[2 * CLIENT_ID_LEN + 1];
 

@@ -265,6 +265,16 @@ void join_viewer_gone(struct join *j, uint32_t leaf)
 	}
 }
 
+void join_viewers_check(struct join *j)
+{
+	for (struct viewer *v = j->viewers; v != NULL; v = v->next) {
+		const struct client_member *m = client_group_member(client_meeting_group(j->meeting), v->leaf);
+
+		if (v->media != NULL && (m == NULL || strcmp(m->email, v->email) != 0))
+			join_viewer_gone(j, v->leaf);
+	}
+}
+
 /* ---- statistics */
 
 static json_t *stream_in(const struct viewer *v, const char *name, const struct client_stream_stats *s)

@@ -104,6 +104,10 @@ void client_receive_key(struct client_files *f, struct transfer *t, const PB(Fil
 			memcpy(t->key, key.data, FILE_KEY_LEN);
 			t->generation = msg->generation;
 			t->keyed = true;
+			/* Resumed: the offerer knows us as an acceptor from now on, and need not begin at the
+			 * beginning. */
+			if (t->at > 0)
+				send_credit(f, t);
 		}
 		cv_buf_done(&info);
 		cv_buf_done(&key);

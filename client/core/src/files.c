@@ -260,20 +260,14 @@ int client_files_offer(struct client_files *f, const char *path, uint64_t size, 
 	return 0;
 }
 
-int client_files_accept(struct client_files *f, const uint8_t id[CLIENT_ID_LEN], const char *dir)
+int client_transfer_accept(struct client_files *f, struct transfer *t)
 {
-	struct transfer *t = client_transfer_find(f, id);
 	PB(AppMessage) msg = PB_INIT(APP_MESSAGE);
 	PB(FileAccept) accept = PB_INIT(FILE_ACCEPT);
 	int r;
 
-	if (t == NULL || t->mine)
-		return CV_ENOTFOUND;
-	if (t->accepted)
-		return CV_ESTATE;
+	mls_hpke_key_wipe(&t->hpke);
 	r = mls_hpke_generate(CLIENT_SUITE, f->rng, &t->hpke);
-	if (r == 0)
-		r = client_receive_open(f, t, dir);
 	if (r != 0)
 		return r;
 	accept.transfer_id = (ProtobufCBinaryData){CLIENT_ID_LEN, t->id};
@@ -283,6 +277,19 @@ int client_files_accept(struct client_files *f, const uint8_t id[CLIENT_ID_LEN],
 	/* The relay must deliver to us before the first chunk can come. */
 	client_receive_join(f, t);
 	return f->cb.app(f->cb.ctx, &msg);
+}
+
+int client_files_accept(struct client_files *f, const uint8_t id[CLIENT_ID_LEN], const char *dir)
+{
+	struct transfer *t = client_transfer_find(f, id);
+	int r;
+
+	if (t == NULL || t->mine)
+		return CV_ENOTFOUND;
+	if (t->accepted || t->waiting)
+		return CV_ESTATE;
+	r = client_receive_open(f, t, dir);
+	return r == 0 ? client_transfer_accept(f, t) : r;
 }
 
 int client_files_decline(struct client_files *f, const uint8_t id[CLIENT_ID_LEN])
@@ -326,13 +333,19 @@ int client_files_cancel(struct client_files *f, const uint8_t id[CLIENT_ID_LEN],
 
 static void on_offer(struct client_files *f, uint32_t sender, const PB(FileOffer) * offer)
 {
-	struct transfer *t;
+	const struct client_member *m = client_group_member(f->group, sender);
+	struct transfer *t = client_transfer_find(f, offer->transfer_id.data);
 
-	if (!files_allowed(f, sender) || offer->chunk_size != PROTO_FILE_CHUNK ||
-	    client_transfer_find(f, offer->transfer_id.data) != NULL || is_settled(f, offer->transfer_id.data) ||
+	if (t != NULL) {
+		client_transfer_resume(f, t, sender);
+		return;
+	}
+	if (m == NULL || !files_allowed(f, sender) || offer->chunk_size != PROTO_FILE_CHUNK ||
+	    is_settled(f, offer->transfer_id.data) ||
 	    transfer_new(f, offer->transfer_id.data, offer->name, offer->size, offer->sha256.data, &t) != 0)
 		return;
 	t->leaf = sender;
+	memcpy(t->device, m->device_hash, sizeof(t->device));
 	client_transfer_event(f, t, CLIENT_FILE_OFFERED, sender, NULL, NULL);
 }
 
@@ -344,7 +357,7 @@ static void on_cancel(struct client_files *f, uint32_t sender, struct transfer *
 		client_send_left(f, t, sender);
 		return;
 	}
-	if (t->leaf != sender)
+	if (t->leaf != sender || t->waiting)
 		return;
 	if (!cv_text_printable(reason, strlen(reason)) || reason[0] == '\0')
 		reason = "cancelled by the sender";
@@ -372,7 +385,7 @@ void client_files_app(struct client_files *f, uint32_t sender, const PB(AppMessa
 		break;
 	case PB_APP(FILE_KEY):
 		t = client_transfer_find(f, msg->file_key->transfer_id.data);
-		if (t != NULL && !t->mine && t->accepted && t->leaf == sender)
+		if (t != NULL && !t->mine && t->accepted && t->leaf == sender && !t->waiting)
 			client_receive_key(f, t, msg->file_key);
 		break;
 	case PB_APP(FILE_CANCEL):
@@ -398,7 +411,7 @@ void client_files_stop(struct client_files *f, const PB(FileStop) * msg)
 	struct transfer *t = client_transfer_find(f, msg->transfer_id.data);
 
 	/* Only the relay says so: the offerer's connection is gone for good. */
-	if (t != NULL && !t->mine && t->accepted)
+	if (t != NULL && !t->mine && t->accepted && !t->waiting)
 		client_transfer_fail(f, t, "the transfer was stopped");
 }
 
@@ -453,21 +466,7 @@ void client_files_tick(struct client_files *f, int64_t now_us)
 			client_send_stalled(f, t);
 	}
 	client_files_pump(f, now_us);
-}
-
-void client_files_left(struct client_files *f, uint32_t leaf)
-{
-	struct transfer *next;
-
-	for (struct transfer *t = f->list; t != NULL; t = next) {
-		next = t->next;
-		if (t->mine) {
-			client_send_left(f, t, leaf);
-		} else if (t->leaf == leaf) {
-			client_transfer_event(f, t, CLIENT_FILE_CANCELLED, leaf, "the sender has left", NULL);
-			client_transfer_drop(f, t);
-		}
-	}
+	client_transfers_overdue(f);
 }
 
 void client_files_resumed(struct client_files *f)
@@ -475,7 +474,7 @@ void client_files_resumed(struct client_files *f)
 	for (struct transfer *t = f->list; t != NULL; t = t->next) {
 		if (t->mine)
 			(void)!send_open(f, t);
-		else if (t->accepted)
+		else if (t->accepted && !t->waiting)
 			client_receive_join(f, t);
 	}
 }

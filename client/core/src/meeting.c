@@ -166,11 +166,16 @@ int client_meeting_new(const struct client_meeting_config *config, struct client
 
 void client_meeting_drop_group(struct client_meeting *m)
 {
-	client_files_free(m->files);
 	client_meeting_compare_free(m);
+	/* Transfers outlive our place in the group. */
+	if (m->joined && m->files != NULL) {
+		client_files_suspend(m->files);
+	} else {
+		client_files_free(m->files);
+		m->files = NULL;
+	}
 	client_media_free(m->media);
 	client_group_free(m->group);
-	m->files = NULL;
 	m->media = NULL;
 	m->group = NULL;
 	m->last_seq = 0;
@@ -178,6 +183,8 @@ void client_meeting_drop_group(struct client_meeting *m)
 	cv_buf_reset(&m->removal);
 	memset(m->shown_rights, 0xff, PROTO_LEAF_MAX + 1);
 	m->n_streams = 0;
+	for (struct op *op = m->ops; op != NULL; op = op->next)
+		op->in_flight = false;
 }
 
 void client_meeting_free(struct client_meeting *m)
@@ -193,6 +200,7 @@ void client_meeting_free(struct client_meeting *m)
 	client_worker_free(m->cpu);
 	if (m->shown_rights != NULL)
 		client_meeting_drop_group(m);
+	client_files_free(m->files);
 	client_report_untold(m, true);
 	client_api_free(m->api);
 	net_tls_client_free(m->tls);
@@ -276,7 +284,7 @@ const struct client_group *client_meeting_group(const struct client_meeting *m)
 
 struct client_files *client_meeting_files(struct client_meeting *m)
 {
-	return m->joined ? m->files : NULL;
+	return m->phase == PHASE_IN ? m->files : NULL;
 }
 
 /* ---- media */

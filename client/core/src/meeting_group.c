@@ -96,7 +96,7 @@ int client_meeting_start_group(struct client_meeting *m)
 	r = client_group_new(&config, &m->group);
 	if (r == 0)
 		r = client_media_new(m->group, &media, &m->media);
-	if (r == 0)
+	if (r == 0 && m->files == NULL)
 		r = client_files_new(m->group, cv_rng_system(), m->info.run_id, &files, &m->files);
 	if (r == 0)
 		r = client_meeting_compare_new(m);
@@ -182,7 +182,8 @@ static int take_epoch(struct client_meeting *m)
 static void gone(struct client_meeting *m, const struct client_left *left)
 {
 	client_media_forget(m->media, left->member.leaf);
-	client_files_left(m->files, left->member.leaf);
+	client_files_left(m->files, left->member.leaf,
+			  left->reason == PROTO_REASON_LOST || left->reason == PROTO_REASON_REPLACED);
 	client_compare_gone(m->compare, left->member.leaf);
 	m->shown_rights[left->member.leaf] = 0xff;
 	for (size_t i = 0; i < m->n_streams;) {
@@ -271,10 +272,16 @@ static void epoch_ready(struct client_meeting *m)
 static void entered_group(struct client_meeting *m)
 {
 	struct net_peer peer;
+	bool again = m->joined;
 
 	net_tunnel_get_peer(m->tunnel, &peer);
 	/* Before anything else: until then the relay takes us for a newcomer. */
 	epoch_ready(m);
+	if (again)
+		client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_BACK,
+								      .tls = peer.tls,
+								      .cipher = peer.cipher,
+								      .relay = client_join_relay(m)});
 	m->phase = PHASE_IN;
 	m->joined = true;
 	m->lost_us = 0;
@@ -301,6 +308,8 @@ static void entered_group(struct client_meeting *m)
 	client_meeting_tell_unverified(m);
 	client_report_epoch(m);
 	client_tunnel_publish_all(m);
+	if (again)
+		client_files_return(m->files, m->group);
 }
 
 void client_meeting_create(struct client_meeting *m)

@@ -350,11 +350,11 @@ static void on_control(struct client_meeting *m, const uint8_t *data, size_t len
 	case PB_CONTROL(KEY_FRAME_REQUEST): on_key_wanted(m, c->key_frame_request); break;
 	case PB_CONTROL(PRESENCE): on_presence(m, c->presence); break;
 	case PB_CONTROL(FILE_CREDIT):
-		if (m->files != NULL)
+		if (m->files != NULL && m->phase == PHASE_IN)
 			client_files_credit(m->files, c->file_credit);
 		break;
 	case PB_CONTROL(FILE_STOP):
-		if (m->files != NULL)
+		if (m->files != NULL && m->phase == PHASE_IN)
 			client_files_stop(m->files, c->file_stop);
 		break;
 	case PB_CONTROL(PING): on_ping(m, c->ping); break;
@@ -383,7 +383,7 @@ static void on_message(void *arg, struct net_tunnel *t, struct net_msg *msg)
 			(void)!client_media_receive(m->media, data, len, cv_now_us());
 		break;
 	case PROTO_KIND_FILE:
-		if (m->files != NULL)
+		if (m->files != NULL && m->phase == PHASE_IN)
 			client_files_chunk(m->files, data, len);
 		break;
 	default: broken(m, "unknown kind of message"); break;

@@ -23,7 +23,10 @@ struct transfer {
 	struct transfer *next;
 	uint8_t id[CLIENT_ID_LEN];
 	bool mine;
-	uint32_t leaf; /* offerer */
+	uint32_t leaf;                   /* offerer */
+	uint8_t device[CLIENT_HASH_LEN]; /* the offerer's, by which it is known when it comes back */
+	bool waiting;                    /* for that */
+	int64_t waiting_us;
 	char name[CLIENT_FILE_NAME_MAX + 1];
 	uint64_t size;
 	uint8_t sha256[CLIENT_HASH_LEN];
@@ -85,6 +88,16 @@ static inline size_t transfer_chunk_len(const struct transfer *t, uint32_t index
 
 	return t->size - at < PROTO_FILE_CHUNK ? (size_t)(t->size - at) : PROTO_FILE_CHUNK;
 }
+
+/* Asks the offerer for the key, with a fresh one of ours, and the relay for the chunks that are missing. */
+int client_transfer_accept(struct client_files *f, struct transfer *t) CV_NODISCARD;
+
+/* files_return.c */
+void client_transfer_wait(struct client_files *f, struct transfer *t);
+/* The offer has come again: goes on when it was waiting for this very device. */
+void client_transfer_resume(struct client_files *f, struct transfer *t, uint32_t sender);
+/* Gives up what has waited for too long. */
+void client_transfers_overdue(struct client_files *f);
 
 /* file_send.c */
 void client_send_accept(struct client_files *f, struct transfer *t, uint32_t leaf, const PB(FileAccept) * msg);

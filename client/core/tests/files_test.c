@@ -1,248 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file from one member to others over a delivery service in memory that forwards like a relay. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-#include <base/secret.h>
-#include <client/files.h>
-#include <proto/signed.h>
-
-#include "cast.h"
-
-#define TALK  7u
-#define SIZE  (3u * 1024 * 1024 + 77)
-#define SITES 3
-
-struct site {
-	struct person *person;
-	struct client_files *files;
-	bool joined;   /* FileJoin was sent */
-	uint32_t drop; /* every so many chunks are lost on the way; 0: none */
-	uint32_t flip; /* a bit of this chunk is flipped once; UINT32_MAX: none */
-	uint32_t chunks;
-	enum client_file_state last;
-	unsigned done, failed, offered, cancelled;
-	uint8_t id[16];
-	char path[512];
-	char text[128];
-};
-
-static struct cast c;
-static struct site sites[SITES];
-static char dir[64];
-
-static uint32_t leaf_of(const struct site *s)
-{
-	return client_group_leaf(s->person->group);
-}
-
-/* Messages are delivered at once: a queue keeps calls from nesting without end. */
-struct item {
-	struct site *from, *to;
-	PB(AppMessage) * app;
-	PB(Control) * control;
-	struct cv_buf chunk;
-};
-#define QUEUE 4096
-static struct item queue[QUEUE];
-static size_t head, tail;
-
-static struct item *push(struct site *from, struct site *to)
-{
-	struct item *i = &queue[tail % QUEUE];
-
-	assert_true(tail - head < QUEUE);
-	tail++;
-	memset(i, 0, sizeof(*i));
-	i->from = from;
-	i->to = to;
-	return i;
-}
-
-static int on_app(void *ctx, const PB(AppMessage) * msg)
-{
-	struct cv_buf b;
-
-	cv_buf_init(&b, 65536);
-	assert_int_equal(proto_app_pack(msg, &b), 0);
-	for (size_t i = 0; i < SITES; i++) {
-		if (&sites[i] != ctx && sites[i].files != NULL)
-			assert_int_equal(proto_app_unpack(b.data, b.len, &push(ctx, &sites[i])->app), 0);
-	}
-	cv_buf_done(&b);
-	return 0;
-}
-
-static int on_control(void *ctx, const PB(Control) * msg)
-{
-	struct site *s = ctx;
-	struct cv_buf b;
-
-	cv_buf_init(&b, 65536);
-	assert_int_equal(proto_control_pack(msg, &b), 0);
-	if (msg->body_case == PB_CONTROL(FILE_JOIN))
-		s->joined = true;
-	if (msg->body_case == PB_CONTROL(FILE_CREDIT)) {
-		struct item *i = push(s, &sites[0]);
-
-		assert_int_equal(proto_control_unpack(b.data + 1, b.len - 1, &i->control), 0);
-		i->control->file_credit->leaf = leaf_of(s);
-	}
-	cv_buf_done(&b);
-	return 0;
-}
-
-static int on_chunk(void *ctx, const void *msg, size_t len)
-{
-	for (size_t i = 1; i < SITES; i++) {
-		struct site *s = &sites[i];
-		struct item *it;
-
-		if (!s->joined || (s->drop != 0 && ++s->chunks % s->drop == 0))
-			continue;
-		it = push(ctx, s);
-		cv_buf_init(&it->chunk, 65536);
-		assert_int_equal(cv_buf_put(&it->chunk, msg, len), 0);
-		if (s->flip != UINT32_MAX && it->chunk.data[24] == (uint8_t)s->flip) {
-			it->chunk.data[60] ^= 4;
-			s->flip = UINT32_MAX;
-		}
-	}
-	return 0;
-}
-
-static void on_event(void *ctx, const struct client_file_event *e)
-{
-	struct site *s = ctx;
-
-	s->last = e->state;
-	memcpy(s->id, e->transfer_id, 16);
-	s->done += e->state == CLIENT_FILE_DONE;
-	s->failed += e->state == CLIENT_FILE_FAILED;
-	s->offered += e->state == CLIENT_FILE_OFFERED;
-	s->cancelled += e->state == CLIENT_FILE_CANCELLED;
-	if (e->path != NULL)
-		snprintf(s->path, sizeof(s->path), "%s", e->path);
-	if (e->text != NULL)
-		snprintf(s->text, sizeof(s->text), "%s", e->text);
-}
-
-static void run_some(size_t n)
-{
-	while (head < tail && n-- > 0) {
-		struct item i = queue[head++ % QUEUE];
-
-		if (i.to->files != NULL && i.app != NULL)
-			client_files_app(i.to->files, leaf_of(i.from), i.app);
-		else if (i.to->files != NULL && i.control != NULL)
-			client_files_credit(i.to->files, i.control->file_credit);
-		else if (i.to->files != NULL)
-			client_files_chunk(i.to->files, i.chunk.data, i.chunk.len);
-		if (i.app != NULL)
-			proto_app_free(i.app);
-		if (i.control != NULL)
-			proto_control_free(i.control);
-		cv_buf_done(&i.chunk);
-	}
-}
-
-static void run(void)
-{
-	run_some(SIZE_MAX);
-}
-
-static int setup(void **state)
-{
-	const char *names[SITES] = {"ann", "bob", "cem"};
-
-	memset(sites, 0, sizeof(sites));
-	head = tail = 0;
-	cast_init(&c);
-	snprintf(dir, sizeof(dir), "/tmp/conclave-files-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	for (size_t i = 0; i < SITES; i++) {
-		struct client_files_callbacks cb = {on_app, on_control, on_chunk, on_event, &sites[i]};
-
-		sites[i].person = cast_person(&c, names[i], TALK, NULL);
-		sites[i].flip = UINT32_MAX;
-		if (i == 0)
-			cast_create(&c, sites[0].person);
-		else
-			cast_admit(&c, sites[0].person, sites[i].person);
-		assert_int_equal(
-			client_files_new(sites[i].person->group, cv_rng_system(), c.run_id, &cb, &sites[i].files), 0);
-	}
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	char command[128];
-
-	run();
-	for (size_t i = 0; i < SITES; i++)
-		client_files_free(sites[i].files);
-	cast_done(&c);
-	snprintf(command, sizeof(command), "rm -r '%s'", dir);
-	return system(command);
-}
-
-static void make_file(const char *name, size_t size, char path[256])
-{
-	static uint8_t data[SIZE];
-	FILE *f;
-
-	snprintf(path, 256, "%s/%s", dir, name);
-	assert_int_equal(cv_rng_fill(cv_rng_system(), data, size), 0);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	assert_int_equal(fwrite(data, 1, size, f), size);
-	fclose(f);
-}
-
-static void offer(const char *path)
-{
-	uint8_t sha[32], id[16];
-	uint64_t size;
-
-	assert_int_equal(client_file_measure(path, &size, sha), 0);
-	assert_int_equal(client_files_offer(sites[0].files, path, size, sha, id), 0);
-	run();
-	assert_int_equal(sites[1].offered, 1);
-	assert_memory_equal(sites[1].id, id, 16);
-}
-
-static void same_file(const char *a, const char *b)
-{
-	uint8_t x[32], y[32];
-	uint64_t n, m;
-
-	assert_int_equal(client_file_measure(a, &n, x), 0);
-	assert_int_equal(client_file_measure(b, &m, y), 0);
-	assert_int_equal(n, m);
-	assert_memory_equal(x, y, 32);
-}
-
-static unsigned parts(void)
-{
-	char command[128];
-	FILE *p;
-	int n = -1;
-
-	snprintf(command, sizeof(command), "ls -A '%s' | grep -c part", dir);
-	p = popen(command, "r");
-	assert_int_equal(fscanf(p, "%d", &n), 1);
-	pclose(p);
-	return (unsigned)n;
-}
+/* A file from one member to others. */
+#include "files_world.h"
 
 static void test_transfer(void **state)
 {
@@ -332,7 +90,7 @@ static void test_acceptor_leaves(void **state)
 	assert_int_equal(client_files_accept(sites[2].files, sites[2].id, dir), 0);
 	/* Some of it goes, then cem is gone; bob gets the rest under a new key. */
 	run_some(60);
-	client_files_left(sites[0].files, leaf_of(&sites[2]));
+	client_files_left(sites[0].files, leaf_of(&sites[2]), false);
 	client_files_free(sites[2].files);
 	sites[2].files = NULL;
 	run();
@@ -342,6 +100,91 @@ static void test_acceptor_leaves(void **state)
 	}
 	assert_int_equal(sites[1].done, 1);
 	same_file(path, sites[1].path);
+}
+
+/* The relay's and the group's part of coming back: the same device, another leaf. */
+static void come_back(struct site *s)
+{
+	struct odd odd = {.seed = s->person->seed, .user_id = s->person->user_id};
+	struct person *again;
+	uint32_t before = leaf_of(s);
+	struct person *admitter = s == &sites[0] ? sites[1].person : sites[0].person;
+
+	client_files_suspend(s->files);
+	s->joined = false;
+	again = cast_person(&c, s->person->name, TALK, &odd);
+	cast_admit(&c, admitter, again);
+	s->person = again;
+	for (size_t i = 0; i < SITES; i++) {
+		if (&sites[i] == s || sites[i].files == NULL)
+			continue;
+		client_files_left(sites[i].files, before, true);
+		client_files_joined(sites[i].files);
+	}
+	client_files_return(s->files, again->group);
+	for (size_t i = 0; i < SITES; i++)
+		client_files_tick(sites[i].files, 1000000);
+}
+
+static void test_return(void **state)
+{
+	char path[256];
+
+	make_file("a.bin", SIZE, path);
+	offer(path);
+	assert_int_equal(client_files_accept(sites[1].files, sites[1].id, dir), 0);
+	assert_int_equal(client_files_accept(sites[2].files, sites[2].id, dir), 0);
+	run_some(100);
+	assert_true(client_files_busy(sites[1].files));
+	come_back(&sites[1]);
+	run_some(100);
+	assert_int_equal(sites[1].done, 0);
+	come_back(&sites[0]);
+	for (int64_t i = 1; i < 10 && (sites[1].done == 0 || sites[2].done == 0); i++) {
+		run();
+		client_files_tick(sites[0].files, INT64_MAX / 2 + i * CLIENT_FILE_STALL_US);
+	}
+	for (size_t i = 1; i < SITES; i++) {
+		assert_int_equal(sites[i].offered, 1);
+		assert_int_equal(sites[i].done, 1);
+		assert_int_equal(sites[i].failed + sites[i].cancelled, 0);
+		same_file(path, sites[i].path);
+	}
+	assert_int_equal(parts(), 0);
+}
+
+/* Only the device that made the offer goes on with it, and not for ever. */
+static void test_no_return(void **state)
+{
+	PB(AppMessage) msg = PB_INIT(APP_MESSAGE);
+	PB(FileOffer) forged = PB_INIT(FILE_OFFER);
+	uint8_t sha[32] = {0};
+	char name[] = "a.bin";
+	char path[256];
+
+	make_file("a.bin", SIZE, path);
+	offer(path);
+	assert_int_equal(client_files_accept(sites[1].files, sites[1].id, dir), 0);
+	run_some(100);
+	client_files_left(sites[1].files, leaf_of(&sites[0]), true);
+	assert_int_equal(parts(), 1);
+	forged.transfer_id = (ProtobufCBinaryData){16, sites[1].id};
+	forged.name = name;
+	forged.size = SIZE;
+	forged.chunk_size = PROTO_FILE_CHUNK;
+	forged.sha256 = (ProtobufCBinaryData){32, sha};
+	msg.body_case = PB_APP(FILE_OFFER);
+	msg.file_offer = &forged;
+	sites[1].joined = false;
+	client_files_app(sites[1].files, leaf_of(&sites[2]), &msg);
+	assert_false(sites[1].joined);
+	client_files_app(sites[1].files, leaf_of(&sites[0]), &msg);
+	assert_true(sites[1].joined);
+	client_files_left(sites[1].files, leaf_of(&sites[0]), true);
+	client_files_tick(sites[1].files, INT64_MAX / 2);
+	assert_int_equal(sites[1].cancelled, 1);
+	assert_string_equal(sites[1].text, "the sender has left");
+	assert_int_equal(parts(), 0);
 }
 
 static void test_cancel_decline(void **state)
@@ -452,6 +295,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_losses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_hash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_acceptor_leaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_return, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_return, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancel_decline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_newcomer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rights, setup, teardown),

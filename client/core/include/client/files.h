@@ -82,8 +82,15 @@ CV_PUBLIC void client_files_chunk(struct client_files *f, const void *msg, size_
 CV_PUBLIC void client_files_pump(struct client_files *f, int64_t now_us);
 /* Once a second: goes back to the slowest acceptor when nothing moves, offers again what newcomers have not seen. */
 CV_PUBLIC void client_files_tick(struct client_files *f, int64_t now_us);
-/* A member left: its transfers end, keys of transfers it took part in are renewed. */
-CV_PUBLIC void client_files_left(struct client_files *f, uint32_t leaf);
+/*
+ * A member left: keys of transfers it took part in are renewed. What it offers ends; or waits for a minute, when the
+ * same device may come back as another leaf: its offer, repeated then, goes on where it was.
+ */
+CV_PUBLIC void client_files_left(struct client_files *f, uint32_t leaf, bool may_return);
+/* Our own place in the group is lost: until client_files_return nothing of the above may be called. */
+CV_PUBLIC void client_files_suspend(struct client_files *f);
+/* We are a member again, of this group and under another leaf: goes on with everything. */
+CV_PUBLIC void client_files_return(struct client_files *f, const struct client_group *group);
 /* Somebody joined: the next tick repeats our offers. Who knows a transfer, or is done with it, ignores that. */
 CV_PUBLIC void client_files_joined(struct client_files *f);
 /* The tunnel is back: tells the relay again what is open. */

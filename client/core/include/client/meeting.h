@@ -134,7 +134,7 @@ CV_PUBLIC enum client_standing client_meeting_standing(const struct client_meeti
 /* ---- files */
 /* Measures the file on a thread, then offers it; ERROR when it cannot be. */
 CV_PUBLIC int client_meeting_send_file(struct client_meeting *m, const char *path) CV_NODISCARD;
-/* NULL before JOINED; for accept, decline, cancel. */
+/* NULL while we are not in the meeting; for accept, decline, cancel. */
 CV_PUBLIC struct client_files *client_meeting_files(struct client_meeting *m);
 
 struct client_meeting_stats {
