@@ -98,6 +98,9 @@ test('a transfer whose offerer leaves ends without a final file', async () => {
   await e.event('file-progress', (x) => x['transfer'] === o['transfer']);
   await a.stop('SIGKILL');
   await e.event('participant-left', () => true, 60000);
+  // It may have been lost only for a moment: what is here is kept a little longer.
+  const gone = await e.event('file-cancelled', (x) => x['transfer'] === o['transfer'], 40000);
+  assert.match(gone['message'], /the sender has left/);
   assert.equal(existsSync(join(dir('part'), 'large.bin')), false);
   assert.deepEqual(readdirSync(dir('part')), []);
   assert.equal(e.code, undefined);

@@ -9,7 +9,8 @@
 
 #include "transfer.h"
 
-#define RETURN_US 60000000 /* so long a transfer waits for its offerer */
+/* So long a transfer waits for its offerer: who is lost after 20 s gives up after 30 (CLIENT_LOST_US). */
+#define RETURN_US 20000000
 
 void client_transfer_wait(struct client_files *f, struct transfer *t)
 {

@@ -212,7 +212,6 @@ void client_news_done(struct client_news *n)
 int client_group_apply(struct client_group *g, struct effects *fx, enum client_news_kind kind, struct client_news *ret)
 {
 	struct client_news news = {.kind = kind};
-	int r = 0;
 
 	if (!fx->set)
 		return CV_ESTATE;
@@ -220,33 +219,25 @@ int client_group_apply(struct client_group *g, struct effects *fx, enum client_n
 	news.state_changed = fx->state_changed;
 	news.path = fx->path;
 	news.renewed = fx->renewed;
-	news.added = cv_calloc(fx->n_added + 1, sizeof(news.added[0]));
-	if (news.added == NULL)
-		return CV_ENOMEM;
 	for (size_t i = 0; i < fx->n_left; i++)
 		client_members_clear(g, fx->left[i].member.leaf);
 	if (fx->has_committer && client_group_member(g, fx->committer) != NULL)
-		r = client_members_set(g, &fx->committer_member);
-	for (size_t i = 0; i < fx->n_added && r == 0; i++) {
-		r = client_members_set(g, &fx->added[i]);
-		news.added[news.n_added++] = fx->added[i].leaf;
+		*g->members[fx->committer] = fx->committer_member;
+	for (size_t i = 0; i < fx->n_added; i++) {
+		client_members_put(g, fx->fresh[i]);
+		fx->fresh[i] = NULL;
 	}
-	if (r == 0 && fx->state_changed && kind != CLIENT_NEWS_REMOVED) {
-		struct proto_meeting_state state = {0};
-
-		r = client_state_read(mls_group_extensions(g->mls), &state);
-		if (r == 0) {
-			news.lock_changed = state.locked != g->state.locked;
-			proto_meeting_state_done(&g->state);
-			g->state = state;
-		}
+	if (fx->state_changed && kind != CLIENT_NEWS_REMOVED) {
+		news.lock_changed = fx->next.locked != g->state.locked;
+		proto_meeting_state_done(&g->state);
+		g->state = fx->next;
+		memset(&fx->next, 0, sizeof(fx->next));
 	}
-	if (r != 0) {
-		client_news_done(&news);
-		return r;
-	}
+	news.added = fx->leaves;
+	news.n_added = fx->n_added;
 	news.left = fx->left;
 	news.n_left = fx->n_left;
+	fx->leaves = NULL;
 	fx->left = NULL;
 	client_effects_done(fx);
 	*ret = news;

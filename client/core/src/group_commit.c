@@ -151,6 +151,8 @@ static int judge_candidate(struct draft *d, const struct client_candidate *c, st
 	int r;
 
 	r = mls_key_package_read(c->key_package.data, c->key_package.len, &kp);
+	if (r == CV_ENOMEM)
+		return r;
 	if (r != 0 || kp.suite != CLIENT_SUITE)
 		return client_policy_refuse(g, CV_EDENIED, "a KeyPackage that is not valid");
 	if (kp.leaf.not_after < now || kp.leaf.not_before > now)

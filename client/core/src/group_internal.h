@@ -23,6 +23,10 @@ struct effects {
 	bool has_committer; /* the committer's leaf was renewed */
 	bool renewed;       /* with another certificate */
 	struct client_member committer_member;
+	/* Made before the commit is applied, so that nothing can fail after: members added, their leaves, the state. */
+	struct client_member **fresh;
+	uint32_t *leaves;
+	struct proto_meeting_state next;
 };
 
 struct client_group {
@@ -70,6 +74,9 @@ int client_group_apply(struct client_group *g, struct effects *fx, enum client_n
 
 /* members.c */
 int client_members_set(struct client_group *g, const struct client_member *m) CV_NODISCARD;
+/* Makes room for a leaf, so that client_members_put cannot fail; that takes over `owned`. */
+int client_members_reserve(struct client_group *g, uint32_t leaf) CV_NODISCARD;
+void client_members_put(struct client_group *g, struct client_member *owned);
 void client_members_clear(struct client_group *g, uint32_t leaf);
 void client_members_done(struct client_group *g);
 const struct client_member *client_members_device(const struct client_group *g, const uint8_t key[CLIENT_KEY_LEN]);

@@ -390,6 +390,11 @@ static void on_commit(struct client_meeting *m, const PB(Handshake) * h)
 	}
 	if (r == CV_EEPOCH || r == CV_EREPLAY)
 		return;
+	if (r == CV_ENOMEM) {
+		client_meeting_drop_group(m);
+		client_join_lost(m, "there was no memory for a commit");
+		return;
+	}
 	if (r != 0) {
 		client_meeting_over(m, CLIENT_SECURITY, "a commit breaks the meeting's rules: %s",
 				    client_group_why(m->group)[0] != '\0' ? client_group_why(m->group)

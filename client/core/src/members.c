@@ -6,31 +6,44 @@
 
 #include "group_internal.h"
 
+int client_members_reserve(struct client_group *g, uint32_t leaf)
+{
+	size_t room = g->room == 0 ? 16 : g->room;
+	struct client_member **list;
+
+	if (leaf > PROTO_LEAF_MAX)
+		return CV_ELIMIT;
+	if (leaf < g->room)
+		return 0;
+	while (room <= leaf)
+		room *= 2;
+	list = cv_reallocarray(g->members, room, sizeof(struct client_member *));
+	if (list == NULL)
+		return CV_ENOMEM;
+	memset(list + g->room, 0, (room - g->room) * sizeof(struct client_member *));
+	g->members = list;
+	g->room = room;
+	return 0;
+}
+
+void client_members_put(struct client_group *g, struct client_member *owned)
+{
+	client_members_clear(g, owned->leaf);
+	g->members[owned->leaf] = owned;
+	g->count++;
+}
+
 int client_members_set(struct client_group *g, const struct client_member *m)
 {
 	struct client_member *copy;
+	int r = client_members_reserve(g, m->leaf);
 
-	if (m->leaf > PROTO_LEAF_MAX)
-		return CV_ELIMIT;
-	if (m->leaf >= g->room) {
-		size_t room = g->room == 0 ? 16 : g->room;
-		struct client_member **list;
-
-		while (room <= m->leaf)
-			room *= 2;
-		list = cv_reallocarray(g->members, room, sizeof(struct client_member *));
-		if (list == NULL)
-			return CV_ENOMEM;
-		memset(list + g->room, 0, (room - g->room) * sizeof(struct client_member *));
-		g->members = list;
-		g->room = room;
-	}
+	if (r != 0)
+		return r;
 	copy = cv_memdup(m, sizeof(*m));
 	if (copy == NULL)
 		return CV_ENOMEM;
-	client_members_clear(g, m->leaf);
-	g->members[m->leaf] = copy;
-	g->count++;
+	client_members_put(g, copy);
 	return 0;
 }
 

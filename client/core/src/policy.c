@@ -21,10 +21,21 @@ int client_policy_refuse(struct client_group *g, int code, const char *format, .
 	return code;
 }
 
+/* What is not good is refused; want of memory here is nobody's fault. */
+static int refuse_for(struct client_group *g, int r, const char *why)
+{
+	return r == CV_ENOMEM ? r : client_policy_refuse(g, CV_EDENIED, "%s", why);
+}
+
 void client_effects_done(struct effects *e)
 {
+	for (size_t i = 0; e->fresh != NULL && i < e->n_added; i++)
+		cv_free(e->fresh[i]);
+	cv_free(e->fresh);
+	cv_free(e->leaves);
 	cv_free(e->added);
 	cv_free(e->left);
+	proto_meeting_state_done(&e->next);
 	memset(e, 0, sizeof(*e));
 }
 
@@ -34,11 +45,13 @@ static int check_admission(struct client_group *g, const struct mls_leaf_view *l
 {
 	struct cv_span data;
 	uint8_t hash[CLIENT_HASH_LEN];
+	int r;
 
 	if (mls_extension_find(leaf->extensions, PROTO_EXT_ADMISSION, &data) != 0)
 		return client_policy_refuse(g, CV_EDENIED, "a leaf without admission");
-	if (proto_admission_open(data.data, data.len, proto_trust_grant_signers(g->trust), ret) != 0)
-		return client_policy_refuse(g, CV_EDENIED, "an admission that the manager did not sign");
+	r = proto_admission_open(data.data, data.len, proto_trust_grant_signers(g->trust), ret);
+	if (r != 0)
+		return refuse_for(g, r, "an admission that the manager did not sign");
 	if (memcmp(ret->run_id, g->run_id, CLIENT_ID_LEN) != 0)
 		return client_policy_refuse(g, CV_EDENIED, "an admission for another run");
 	if (memcmp(ret->user_id, id->user_id, CLIENT_ID_LEN) != 0)
@@ -177,6 +190,7 @@ int client_policy_removal(struct client_group *g, const struct proto_removal *re
 {
 	uint8_t content[PROTO_LEAVE_LEN];
 	uint64_t now = client_clock_now(g->clock);
+	int r;
 
 	switch (removal->reason) {
 	case PROTO_REASON_LEFT:
@@ -187,9 +201,10 @@ int client_policy_removal(struct client_group *g, const struct proto_removal *re
 			return client_policy_refuse(g, CV_EDENIED, "a removal as 'left' that the member did not sign");
 		return 0;
 	case PROTO_REASON_REVOKED:
-		if (proto_revocation_open(removal->evidence.data, removal->evidence.len,
-					  proto_trust_grant_signers(g->trust), ret_revocation) != 0)
-			return client_policy_refuse(g, CV_EDENIED, "a revocation that the manager did not sign");
+		r = proto_revocation_open(removal->evidence.data, removal->evidence.len,
+					  proto_trust_grant_signers(g->trust), ret_revocation);
+		if (r != 0)
+			return refuse_for(g, r, "a revocation that the manager did not sign");
 		if (proto_times_check(ret_revocation->issued, ret_revocation->expires, now, 0) != 0 ||
 		    !proto_revocation_covers(ret_revocation, g->run_id, member->user_id, member->device_hash))
 			return client_policy_refuse(g, CV_EDENIED, "a revocation of somebody else");
@@ -366,10 +381,10 @@ static int prepare(struct verdict *v)
 
 	r = proto_commit_data_decode(q->authenticated_data.data, q->authenticated_data.len, &v->data);
 	if (r != 0)
-		return client_policy_refuse(g, CV_EDENIED, "a commit without proper reasons");
+		return refuse_for(g, r, "a commit without proper reasons");
 	r = client_state_read(q->new_extensions, &v->next);
 	if (r != 0)
-		return client_policy_refuse(g, CV_EDENIED, "a commit without proper meeting state");
+		return refuse_for(g, r, "a commit without proper meeting state");
 	r = proto_meeting_state_copy(&g->state, &v->demand);
 	if (r != 0)
 		return r;
@@ -379,6 +394,30 @@ static int prepare(struct verdict *v)
 	if (v->fx->added == NULL || v->fx->left == NULL)
 		return CV_ENOMEM;
 	v->moderates = (client_group_rights(g, q->committer) & PROTO_RIGHT_MODERATION) != 0;
+	return 0;
+}
+
+/* All the memory that applying it will take. */
+static int provide(struct verdict *v)
+{
+	struct effects *fx = v->fx;
+
+	fx->fresh = cv_calloc(fx->n_added + 1, sizeof(struct client_member *));
+	fx->leaves = cv_calloc(fx->n_added + 1, sizeof(fx->leaves[0]));
+	if (fx->fresh == NULL || fx->leaves == NULL)
+		return CV_ENOMEM;
+	for (size_t i = 0; i < fx->n_added; i++) {
+		int r = client_members_reserve(v->g, fx->added[i].leaf);
+
+		if (r != 0)
+			return r;
+		fx->leaves[i] = fx->added[i].leaf;
+		fx->fresh[i] = cv_memdup(&fx->added[i], sizeof(fx->added[i]));
+		if (fx->fresh[i] == NULL)
+			return CV_ENOMEM;
+	}
+	fx->next = v->next;
+	memset(&v->next, 0, sizeof(v->next));
 	return 0;
 }
 
@@ -405,6 +444,8 @@ static int hook_commit(void *ctx, const struct mls_commit_question *q)
 		v.fx->has_committer = true;
 		v.fx->renewed = !same_span(q->new_leaf->credential.data, q->committer_leaf->credential.data);
 	}
+	if (r == 0)
+		r = provide(&v);
 	v.fx->path = q->new_leaf != NULL;
 	v.fx->committer = q->committer;
 	v.fx->set = r == 0;
@@ -429,11 +470,11 @@ static int hook_join(void *ctx, const struct mls_group *mls)
 		return client_policy_refuse(g, CV_EDENIED, "a group of another run");
 	r = client_state_read(mls_group_extensions(mls), &state);
 	if (r != 0)
-		return client_policy_refuse(g, CV_EDENIED, "a group without meeting state");
+		return refuse_for(g, r, "a group without meeting state");
 	r = proto_creation_grant_open(state.creation_grant, state.creation_grant_len,
 				      proto_trust_grant_signers(g->trust), &grant);
 	if (r != 0 || memcmp(grant.run_id, g->run_id, CLIENT_ID_LEN) != 0) {
-		r = client_policy_refuse(g, CV_EDENIED, "a group whose creator had no grant for this run");
+		r = refuse_for(g, r, "a group whose creator had no grant for this run");
 		goto out;
 	}
 	for (const struct client_member *m = client_group_next(g, 0); m != NULL;

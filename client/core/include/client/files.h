@@ -83,7 +83,7 @@ CV_PUBLIC void client_files_pump(struct client_files *f, int64_t now_us);
 /* Once a second: goes back to the slowest acceptor when nothing moves, offers again what newcomers have not seen. */
 CV_PUBLIC void client_files_tick(struct client_files *f, int64_t now_us);
 /*
- * A member left: keys of transfers it took part in are renewed. What it offers ends; or waits for a minute, when the
+ * A member left: keys of transfers it took part in are renewed. What it offers ends; or waits for 20 s, when the
  * same device may come back as another leaf: its offer, repeated then, goes on where it was.
  */
 CV_PUBLIC void client_files_left(struct client_files *f, uint32_t leaf, bool may_return);
