@@ -65,7 +65,6 @@ int client_policy_removal(struct client_group *g, const struct proto_removal *re
 			  const struct client_member *member, struct proto_revocation *ret_revocation) CV_NODISCARD;
 int client_policy_refuse(struct client_group *g, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void client_effects_done(struct effects *e);
 
 /* group.c */
 void client_group_as_member(struct client_group *g, struct mls_extension *ext, struct mls_member *member);
@@ -77,6 +76,9 @@ int client_members_set(struct client_group *g, const struct client_member *m) CV
 /* Makes room for a leaf, so that client_members_put cannot fail; that takes over `owned`. */
 int client_members_reserve(struct client_group *g, uint32_t leaf) CV_NODISCARD;
 void client_members_put(struct client_group *g, struct client_member *owned);
+/* Takes all the memory that applying the commit will need, and *next over. */
+int client_effects_provide(struct client_group *g, struct effects *fx, struct proto_meeting_state *next) CV_NODISCARD;
+void client_effects_done(struct effects *e);
 void client_members_clear(struct client_group *g, uint32_t leaf);
 void client_members_done(struct client_group *g);
 const struct client_member *client_members_device(const struct client_group *g, const uint8_t key[CLIENT_KEY_LEN]);

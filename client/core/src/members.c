@@ -134,3 +134,38 @@ int client_state_extensions(const struct proto_meeting_state *state, struct cv_b
 	ret[1] = (struct mls_extension){PROTO_EXT_MEETING_STATE, {encoded->data, encoded->len}};
 	return 0;
 }
+
+/* ---- effects of a commit */
+
+void client_effects_done(struct effects *e)
+{
+	for (size_t i = 0; e->fresh != NULL && i < e->n_added; i++)
+		cv_free(e->fresh[i]);
+	cv_free(e->fresh);
+	cv_free(e->leaves);
+	cv_free(e->added);
+	cv_free(e->left);
+	proto_meeting_state_done(&e->next);
+	memset(e, 0, sizeof(*e));
+}
+
+int client_effects_provide(struct client_group *g, struct effects *fx, struct proto_meeting_state *next)
+{
+	fx->fresh = cv_calloc(fx->n_added + 1, sizeof(struct client_member *));
+	fx->leaves = cv_calloc(fx->n_added + 1, sizeof(fx->leaves[0]));
+	if (fx->fresh == NULL || fx->leaves == NULL)
+		return CV_ENOMEM;
+	for (size_t i = 0; i < fx->n_added; i++) {
+		int r = client_members_reserve(g, fx->added[i].leaf);
+
+		if (r != 0)
+			return r;
+		fx->leaves[i] = fx->added[i].leaf;
+		fx->fresh[i] = cv_memdup(&fx->added[i], sizeof(fx->added[i]));
+		if (fx->fresh[i] == NULL)
+			return CV_ENOMEM;
+	}
+	fx->next = *next;
+	memset(next, 0, sizeof(*next));
+	return 0;
+}

@@ -27,18 +27,6 @@ static int refuse_for(struct client_group *g, int r, const char *why)
 	return r == CV_ENOMEM ? r : client_policy_refuse(g, CV_EDENIED, "%s", why);
 }
 
-void client_effects_done(struct effects *e)
-{
-	for (size_t i = 0; e->fresh != NULL && i < e->n_added; i++)
-		cv_free(e->fresh[i]);
-	cv_free(e->fresh);
-	cv_free(e->leaves);
-	cv_free(e->added);
-	cv_free(e->left);
-	proto_meeting_state_done(&e->next);
-	memset(e, 0, sizeof(*e));
-}
-
 /* The admission in the leaf: genuine, for this run, for this person and device. */
 static int check_admission(struct client_group *g, const struct mls_leaf_view *leaf, const struct proto_identity *id,
 			   struct proto_admission *ret)
@@ -397,30 +385,6 @@ static int prepare(struct verdict *v)
 	return 0;
 }
 
-/* All the memory that applying it will take. */
-static int provide(struct verdict *v)
-{
-	struct effects *fx = v->fx;
-
-	fx->fresh = cv_calloc(fx->n_added + 1, sizeof(struct client_member *));
-	fx->leaves = cv_calloc(fx->n_added + 1, sizeof(fx->leaves[0]));
-	if (fx->fresh == NULL || fx->leaves == NULL)
-		return CV_ENOMEM;
-	for (size_t i = 0; i < fx->n_added; i++) {
-		int r = client_members_reserve(v->g, fx->added[i].leaf);
-
-		if (r != 0)
-			return r;
-		fx->leaves[i] = fx->added[i].leaf;
-		fx->fresh[i] = cv_memdup(&fx->added[i], sizeof(fx->added[i]));
-		if (fx->fresh[i] == NULL)
-			return CV_ENOMEM;
-	}
-	fx->next = v->next;
-	memset(&v->next, 0, sizeof(v->next));
-	return 0;
-}
-
 static int hook_commit(void *ctx, const struct mls_commit_question *q)
 {
 	struct client_group *g = ctx;
@@ -445,7 +409,7 @@ static int hook_commit(void *ctx, const struct mls_commit_question *q)
 		v.fx->renewed = !same_span(q->new_leaf->credential.data, q->committer_leaf->credential.data);
 	}
 	if (r == 0)
-		r = provide(&v);
+		r = client_effects_provide(g, v.fx, &v.next);
 	v.fx->path = q->new_leaf != NULL;
 	v.fx->committer = q->committer;
 	v.fx->set = r == 0;
