@@ -312,7 +312,6 @@ void net_tunnel_on_io(void *arg, unsigned events);
 void net_tunnel_on_flush(void *arg);
 void net_tunnel_on_more(void *arg);
 void net_tunnel_update_interest(struct net_tunnel *t);
-void net_tunnel_refresh_info(struct net_tunnel *t, int64_t now, int64_t max_age);
 
 /* ---- connect.c ---- */
 
@@ -320,6 +319,15 @@ void net_connector_free(struct net_connector *c);
 /* Events before the tunnel is open. */
 void net_connect_on_io(struct net_tunnel *t, unsigned events);
 void net_connect_on_gate(struct net_tunnel *t);
+
+/* ---- path.c ---- */
+
+/* Asks the kernel again when what is known is older than `max_age`. */
+void net_tunnel_refresh_info(struct net_tunnel *t, int64_t now, int64_t max_age);
+/* Whether anything below audio may be written. When not, the tunnel's gate will ask again. */
+bool net_tunnel_may_write(struct net_tunnel *t, int64_t now);
+/* Bytes per record: small where a full one would take long. */
+size_t net_tunnel_chunk_size(struct net_tunnel *t, int64_t now);
 
 /* ---- tunnel_io.c ---- */
 

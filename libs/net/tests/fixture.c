@@ -8,6 +8,7 @@
 #include "fixture.h"
 
 struct fixture f;
+int fixture_want;
 
 static void on_open(void *arg, struct net_tunnel *t)
 {
@@ -181,6 +182,16 @@ bool client_closed(void)
 bool both_closed(void)
 {
 	return f.client.closed && f.peer.closed;
+}
+
+bool client_has_all(void)
+{
+	return f.client.messages >= fixture_want;
+}
+
+bool peer_has_all(void)
+{
+	return f.peer.messages >= fixture_want;
 }
 
 void fixture_open(const struct net_server_opts *server, const struct net_tunnel_opts *client)

@@ -58,7 +58,13 @@ void fixture_until(bool (*cond)(void));
 bool both_open(void);
 bool client_closed(void);
 bool both_closed(void);
+/* Whether so many messages have come, for fixture_until. */
+extern int fixture_want;
+bool client_has_all(void);
+bool peer_has_all(void);
 void send_to(struct end *from, enum net_class cls, uint8_t kind, size_t len);
 void send_unit(struct end *from, enum net_class cls, uint8_t kind, size_t len, uint64_t unit, bool last);
+
+#define WITH_FIXTURE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 #endif

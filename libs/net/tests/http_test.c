@@ -298,21 +298,19 @@ static void test_http_crosses_a_proxy(void **state)
 	proxy_stop(&p);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_requests),
-		T(test_wrong_pin_sends_nothing),
-		T(test_first_contact_notes_the_pin),
-		T(test_authority),
-		T(test_mutual),
-		T(test_errors_have_classes),
-		T(test_tunnel_crosses_a_proxy),
-		T(test_proxy_refuses),
-		T(test_proxy_cannot_pose_as_the_server),
-		T(test_http_crosses_a_proxy),
+		WITH_FIXTURE(test_requests),
+		WITH_FIXTURE(test_wrong_pin_sends_nothing),
+		WITH_FIXTURE(test_first_contact_notes_the_pin),
+		WITH_FIXTURE(test_authority),
+		WITH_FIXTURE(test_mutual),
+		WITH_FIXTURE(test_errors_have_classes),
+		WITH_FIXTURE(test_tunnel_crosses_a_proxy),
+		WITH_FIXTURE(test_proxy_refuses),
+		WITH_FIXTURE(test_proxy_cannot_pose_as_the_server),
+		WITH_FIXTURE(test_http_crosses_a_proxy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

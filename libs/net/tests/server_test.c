@@ -278,22 +278,20 @@ static void test_tls12_only_when_allowed(void **state)
 	assert_false(r.tls_ok);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_requests),
-		T(test_malformed_requests),
-		T(test_limits_of_the_head),
-		T(test_largest_body),
-		T(test_upgrades_that_may_not_be),
-		T(test_allowed_origin),
-		T(test_bad_frames_close),
-		T(test_fragments_are_bounded),
-		T(test_close_is_answered),
-		T(test_messages_right_behind_the_upgrade),
-		T(test_tls12_only_when_allowed),
+		WITH_FIXTURE(test_requests),
+		WITH_FIXTURE(test_malformed_requests),
+		WITH_FIXTURE(test_limits_of_the_head),
+		WITH_FIXTURE(test_largest_body),
+		WITH_FIXTURE(test_upgrades_that_may_not_be),
+		WITH_FIXTURE(test_allowed_origin),
+		WITH_FIXTURE(test_bad_frames_close),
+		WITH_FIXTURE(test_fragments_are_bounded),
+		WITH_FIXTURE(test_close_is_answered),
+		WITH_FIXTURE(test_messages_right_behind_the_upgrade),
+		WITH_FIXTURE(test_tls12_only_when_allowed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
