@@ -97,6 +97,27 @@ static void scene_done(struct scene *s)
 	cast_done(&s->c);
 }
 
+/* ann commits the change; all apply it, eve's bare MLS as well. */
+static void ann_commits(struct scene *s, const struct client_change *change)
+{
+	struct client_commit made;
+	struct cv_buf commit, welcome;
+	struct mls_received got;
+
+	memset(&made, 0, sizeof(made));
+	memset(&got, 0, sizeof(got));
+	assert_int_equal(client_group_commit(s->ann->group, change, &made), 0);
+	client_news_done(&s->ann->news);
+	assert_int_equal(client_group_accepted(s->ann->group, &s->ann->news), 0);
+	assert_int_equal(cast_deliver(&s->c, s->ann, &made.message), 0);
+	cast_parts(&made.message, &commit, &welcome);
+	assert_int_equal(mls_group_process(s->h.mls, commit.data, commit.len, &got), 0);
+	mls_received_done(&got);
+	cv_buf_done(&commit);
+	cv_buf_done(&welcome);
+	client_commit_done(&made);
+}
+
 /* What eve commits, with the reasons she gives. */
 static void refused(struct scene *s, struct mls_commit *what, const struct proto_removal *removals, size_t n,
 		    const char *why)
@@ -198,24 +219,7 @@ static void test_banned(void **state)
 	dan = cast_person(&s.c, "dan", TALK, NULL);
 	change.ban = (const uint8_t(*)[16])dan->user_id;
 	/* Banned before he ever came. */
-	{
-		struct client_commit made;
-		struct cv_buf commit, welcome;
-		struct mls_received got;
-
-		memset(&made, 0, sizeof(made));
-		memset(&got, 0, sizeof(got));
-		assert_int_equal(client_group_commit(s.ann->group, &change, &made), 0);
-		client_news_done(&s.ann->news);
-		assert_int_equal(client_group_accepted(s.ann->group, &s.ann->news), 0);
-		assert_int_equal(cast_deliver(&s.c, s.ann, &made.message), 0);
-		cast_parts(&made.message, &commit, &welcome);
-		assert_int_equal(mls_group_process(s.h.mls, commit.data, commit.len, &got), 0);
-		mls_received_done(&got);
-		cv_buf_done(&commit);
-		cv_buf_done(&welcome);
-		client_commit_done(&made);
-	}
+	ann_commits(&s, &change);
 	add_refused(&s, dan, "an addition of somebody who was removed");
 	odd.user_id = dan->user_id;
 	dan2 = cast_person(&s.c, "dan", TALK, &odd);
@@ -360,24 +364,10 @@ static void test_locked(void **state)
 {
 	struct client_change change = {.set_lock = true, .lock = true};
 	struct scene s;
-	struct client_commit made;
-	struct cv_buf commit, welcome;
-	struct mls_received got;
 
 	scene_init(&s, TALK);
-	memset(&made, 0, sizeof(made));
-	memset(&got, 0, sizeof(got));
-	assert_int_equal(client_group_commit(s.ann->group, &change, &made), 0);
-	client_news_done(&s.ann->news);
-	assert_int_equal(client_group_accepted(s.ann->group, &s.ann->news), 0);
-	assert_int_equal(cast_deliver(&s.c, s.ann, &made.message), 0);
-	cast_parts(&made.message, &commit, &welcome);
-	assert_int_equal(mls_group_process(s.h.mls, commit.data, commit.len, &got), 0);
-	mls_received_done(&got);
+	ann_commits(&s, &change);
 	add_refused(&s, cast_person(&s.c, "dan", TALK, NULL), "an addition to a locked meeting");
-	cv_buf_done(&commit);
-	cv_buf_done(&welcome);
-	client_commit_done(&made);
 	scene_done(&s);
 }
 
@@ -420,17 +410,38 @@ static void test_path(void **state)
 	scene_done(&s);
 }
 
+/* Who founds a group for a newcomer to be led into, and the extensions of its context. */
+struct founding {
+	struct mls_group_options options;
+	struct mls_member member;
+	struct mls_extension ext, group_ext[2];
+};
+
+/* The newcomer refuses a group of this founder, with this id. */
+static void founding_refused(struct founding *g, struct person *founder, const uint8_t *group_id,
+			     struct mls_commit *what, struct person *newcomer)
+{
+	struct mls_commit_output out;
+	struct mls_group *mls;
+
+	memset(&out, 0, sizeof(out));
+	g->options.env = &founder->group->env;
+	client_group_as_member(founder->group, &g->ext, &g->member);
+	assert_int_equal(
+		mls_group_create(&g->options, 1, &g->member, (struct cv_span){group_id, 16}, g->group_ext, 2, &mls), 0);
+	assert_int_equal(mls_group_commit(mls, what, &out), 0);
+	assert_int_equal(client_group_join(newcomer->group, out.welcome.data, out.welcome.len), CV_EDENIED);
+	mls_commit_output_done(&out);
+	mls_group_free(mls);
+}
+
 /* The relay leads a newcomer into a group of its own making. */
 static void test_join(void **state)
 {
 	struct cast real, fake;
 	struct person *ann, *mal, *bob;
-	struct mls_group_options options = {.policy = {.leaf = anything}, .lifetime_max = 600};
+	struct founding g = {.options = {.policy = {.leaf = anything}, .lifetime_max = 600}};
 	struct mls_commit what = {.n_adds = 1};
-	struct mls_extension ext, group_ext[2];
-	struct mls_member member;
-	struct mls_commit_output out;
-	struct mls_group *mls;
 	struct proto_meeting_state st = {.creation_grant_len = 3};
 	struct cv_buf kp, required, encoded;
 	struct cv_span kp_span;
@@ -441,44 +452,22 @@ static void test_join(void **state)
 	ann = cast_person(&real, "ann", LEAD, NULL);
 	mal = cast_person(&fake, "mal", LEAD, NULL);
 	bob = cast_person(&real, "bob", TALK, NULL);
-	/* mal's certificates are of another organisation, and there is no grant. */
-	memset(&out, 0, sizeof(out));
 	cv_buf_init(&required, 256);
 	cv_buf_init(&encoded, 4096);
 	cv_buf_init(&kp, 65536);
 	st.creation_grant = junk;
-	assert_int_equal(client_state_extensions(&st, &required, &encoded, group_ext), 0);
-	options.env = &mal->group->env;
-	client_group_as_member(mal->group, &ext, &member);
-	assert_int_equal(mls_group_create(&options, 1, &member, (struct cv_span){real.run_id, 16}, group_ext, 2, &mls),
-			 0);
+	assert_int_equal(client_state_extensions(&st, &required, &encoded, g.group_ext), 0);
 	assert_int_equal(client_group_key_package(bob->group, &kp), 0);
 	kp_span = span(&kp);
 	what.adds = &kp_span;
-	assert_int_equal(mls_group_commit(mls, &what, &out), 0);
-	assert_int_equal(client_group_join(bob->group, out.welcome.data, out.welcome.len), CV_EDENIED);
+	/* mal's certificates are of another organisation, and there is no grant. */
+	founding_refused(&g, mal, real.run_id, &what, bob);
 	assert_false(client_group_active(bob->group));
-	mls_commit_output_done(&out);
-	mls_group_free(mls);
-	/* A genuine member, but no grant; then the grant of another run. */
-	client_group_as_member(ann->group, &ext, &member);
-	options.env = &ann->group->env;
-	assert_int_equal(mls_group_create(&options, 1, &member, (struct cv_span){real.run_id, 16}, group_ext, 2, &mls),
-			 0);
-	memset(&out, 0, sizeof(out));
-	assert_int_equal(mls_group_commit(mls, &what, &out), 0);
-	assert_int_equal(client_group_join(bob->group, out.welcome.data, out.welcome.len), CV_EDENIED);
+	/* A genuine member, but no grant. */
+	founding_refused(&g, ann, real.run_id, &what, bob);
 	assert_string_equal(client_group_why(bob->group), "a group whose creator had no grant for this run");
-	mls_commit_output_done(&out);
-	mls_group_free(mls);
 	/* Another group id than the run's. */
-	assert_int_equal(mls_group_create(&options, 1, &member, (struct cv_span){fake.run_id, 16}, group_ext, 2, &mls),
-			 0);
-	memset(&out, 0, sizeof(out));
-	assert_int_equal(mls_group_commit(mls, &what, &out), 0);
-	assert_int_equal(client_group_join(bob->group, out.welcome.data, out.welcome.len), CV_EDENIED);
-	mls_commit_output_done(&out);
-	mls_group_free(mls);
+	founding_refused(&g, ann, fake.run_id, &what, bob);
 	cv_buf_done(&kp);
 	cv_buf_done(&required);
 	cv_buf_done(&encoded);
