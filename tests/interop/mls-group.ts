@@ -2,7 +2,8 @@
 // A group of members of both implementations, and the delivery service between them.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { type CommitOptions, type Member, type ProposalRequest, type World, newMember } from './mls-members';
+import { newMember } from './mls-members';
+import type { CommitOptions, Member, ProposalRequest, World } from './mls-world';
 
 /**
  * ts-mls 1.6.4 wants the lists of unmerged leaves to be equal along a whole direct path when it joins, where RFC 9420

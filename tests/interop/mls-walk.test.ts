@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { Group } from './mls-group';
-import { MlsPeer, type Member, type World, newMember } from './mls-members';
+import { newMember } from './mls-members';
+import { MlsPeer, type Member, type World } from './mls-world';
 
 const walks = Number(process.env['CONCLAVE_WALKS'] ?? 6);
 const steps = Number(process.env['CONCLAVE_WALK_STEPS'] ?? 24);

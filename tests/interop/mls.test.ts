@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { Group } from './mls-group';
-import { MlsPeer, type Member, type World, newMember, testExtension } from './mls-members';
+import { newMember } from './mls-members';
+import { MlsPeer, type Member, type World, testExtension } from './mls-world';
 
 const peer = new MlsPeer();
 after(() => peer.close());
