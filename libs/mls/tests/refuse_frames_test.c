@@ -51,7 +51,18 @@ static void test_framing(void **state)
 	assert_int_equal(person_process(&x->b, &x->msg), 0);
 	assert_int_equal(person_process(&x->b, &x->msg), CV_EEXIST); /* twice the same proposal */
 	cv_buf_reset(&x->msg);
-	/* Another group, another epoch. */
+	cv_buf_done(&proposal);
+}
+
+/* Another group, another epoch. */
+static void test_another_group(void **state)
+{
+	struct cast *x = *state;
+	struct cv_buf proposal;
+
+	cv_buf_init(&proposal, BUF_MAX);
+	cv_buf_put_u16(&proposal, MLS_PROPOSAL_REMOVE);
+	cv_buf_put_u32(&proposal, mls_group_own_index(x->c.group));
 	x->a.group->cur->gc.epoch++;
 	assert_int_equal(forge_message(x->a.group, MLS_PUBLIC_MESSAGE, MLS_CONTENT_PROPOSAL, SPAN_OF(proposal),
 				       SPAN_NONE, &x->msg),
@@ -242,9 +253,9 @@ static void test_policy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_CAST(test_framing), WITH_CAST(test_public_application),
-		WITH_CAST(test_padding), WITH_CAST(test_every_bit),
-		WITH_CAST(test_policy),  WITH_CAST(test_sender_data),
+		WITH_CAST(test_framing),     WITH_CAST(test_another_group), WITH_CAST(test_public_application),
+		WITH_CAST(test_padding),     WITH_CAST(test_every_bit),     WITH_CAST(test_policy),
+		WITH_CAST(test_sender_data),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses frames", tests, NULL, NULL);

@@ -271,8 +271,16 @@ static void test_key_packages(void **state)
 	put_add(&x->list, SPAN_OF(kp));
 	cast_commit_list(x);
 	cast_refused(x, CV_EAUTH);
-	/* The same client twice in one commit, and one who is a member already. */
-	cv_buf_reset(&kp);
+	cv_buf_done(&kp);
+}
+
+/* The same client twice in one commit, one who is a member already, and the longest validity allowed here. */
+static void test_key_packages_and_members(void **state)
+{
+	struct cast *x = *state;
+	struct cv_buf kp;
+
+	cv_buf_init(&kp, BUF_MAX);
 	offer_spoiled(x, spoil_nothing, true, &kp);
 	put_add(&x->list, SPAN_OF(kp));
 	put_add(&x->list, SPAN_OF(kp));
@@ -286,7 +294,6 @@ static void test_key_packages(void **state)
 	put_add(&x->list, person_offer(&x->c));
 	cast_commit_list(x);
 	cast_refused(x, CV_EEXIST);
-	/* The longest validity allowed here. */
 	x->b.group->opt.lifetime_max = 300;
 	put_add(&x->list, person_offer(&x->d));
 	cast_commit_list(x);
@@ -298,7 +305,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_CAST(test_control),         WITH_CAST(test_lists),        WITH_CAST(test_removals),
-		WITH_CAST(test_update_by_value), WITH_CAST(test_key_packages),
+		WITH_CAST(test_update_by_value), WITH_CAST(test_key_packages), WITH_CAST(test_key_packages_and_members),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses lists", tests, NULL, NULL);
