@@ -2,30 +2,7 @@
 /* Members that are lost, come back, leave, are removed, revoked or replaced; the end of runs. */
 #include <base/log.h>
 
-#include "fixture.h"
-
-static struct world w;
-static struct client a, b, c, d;
-
-static int setup(void **state)
-{
-	world_init(&w);
-	client_init(&a, 1);
-	client_init(&b, 2);
-	client_init(&c, 3);
-	client_init(&d, 4);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	client_done(&a);
-	client_done(&b);
-	client_done(&c);
-	client_done(&d);
-	world_done(&w);
-	return 0;
-}
+#include "people.h"
 
 static void test_resume(void **state)
 {
@@ -281,8 +258,6 @@ static void test_forgotten(void **state)
 	assert_int_equal(counts.runs, 0);
 	assert_true(relay_idle(w.relay));
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

@@ -2,30 +2,7 @@
 /* Entering, the lobby, the committer, ordering. */
 #include <base/log.h>
 
-#include "fixture.h"
-
-static struct world w;
-static struct client a, b, c, d;
-
-static int setup(void **state)
-{
-	world_init(&w);
-	client_init(&a, 1);
-	client_init(&b, 2);
-	client_init(&c, 3);
-	client_init(&d, 4);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	client_done(&a);
-	client_done(&b);
-	client_done(&c);
-	client_done(&d);
-	world_done(&w);
-	return 0;
-}
+#include "people.h"
 
 /* ---- entering */
 
@@ -312,8 +289,6 @@ static void test_application(void **state)
 	assert_memory_equal(b.in[0]->data, "\3\0\0\0\0\0\0\0\3\0\1\0\2\x10", 14);
 	assert_int_equal(take_kind(&c, PROTO_KIND_APPLICATION), 1);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
