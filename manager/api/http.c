@@ -32,6 +32,7 @@ struct exchange {
 	struct cv_buf body;
 	bool relays, has_proof, answered, head;
 	bool last;           /* close after the response: the rest of the request is not wanted */
+	bool unread;         /* its length is unknown, so libwebsockets will not read it */
 	bool lingers;        /* answered; what still comes of the request is thrown away */
 	size_t discarded;    /* bytes of it */
 	int64_t deadline_us; /* of a waiting one */
@@ -82,9 +83,19 @@ int64_t mgr_exchange_deadline(const struct exchange *x)
 	return x->deadline_us;
 }
 
-struct lws *mgr_exchange_wsi(const struct exchange *x)
+/*
+ * While it waits, libwebsockets would not read what comes (the end of the connection too), yet wake for it again and
+ * again; while it is told not to read, it does not write either.
+ */
+static void listen_to(struct exchange *x, bool on)
 {
-	return x->wsi;
+	lws_rx_flow_control(x->wsi, on);
+}
+
+void mgr_exchange_wake(struct exchange *x)
+{
+	listen_to(x, true);
+	lws_callback_on_writable(x->wsi);
 }
 
 struct exchange *mgr_exchange_next(const struct exchange *x)
@@ -239,6 +250,8 @@ static int complete(struct session *s)
 	if (s->x->last) {
 		s->x->lingers = true;
 		lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, MGR_LINGER_S);
+		if (s->x->unread)
+			lws_rx_flow_control(wsi, 0);
 		return 0;
 	}
 	exchange_free(s);
@@ -348,6 +361,7 @@ static int dispatch(struct session *s)
 		if (!x->deadline_us)
 			x->deadline_us = cv_now_us() + MGR_POLL_S * 1000000LL;
 		link_waiting(x);
+		listen_to(x, false);
 		lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT, MGR_POLL_S + 10);
 		return 0;
 	}
@@ -390,8 +404,10 @@ static int on_request(struct mgr_http *h, struct lws *wsi, struct session *s, co
 	copy_header(wsi, WSI_TOKEN_HTTP, text, sizeof text);
 	if (!strcmp(text, "HTTP/1.1") && lws_hdr_total_length(wsi, WSI_TOKEN_HOST) <= 0)
 		return refuse(s, MGR_EHTTP);
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0) {
+		x->unread = true;
 		return refuse(s, MGR_ELENGTH);
+	}
 	copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, text, sizeof text);
 	/* One number: two of them, as text or as headers, are how requests are smuggled past a proxy. */
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 &&

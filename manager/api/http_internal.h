@@ -40,9 +40,9 @@ struct mgr_http {
 int mgr_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 /* Answers 400 to what is no request; the connection is to be closed then. `raw`: libwebsockets has given up HTTP. */
 int mgr_refuse(struct lws *wsi, bool raw);
-/* When a waiting exchange is due (cv_now_us), its connection, and the next one. */
+/* When a waiting exchange is due (cv_now_us), and the next one; waking looks at it again. */
 int64_t mgr_exchange_deadline(const struct exchange *x);
-struct lws *mgr_exchange_wsi(const struct exchange *x);
+void mgr_exchange_wake(struct exchange *x);
 struct exchange *mgr_exchange_next(const struct exchange *x);
 
 #endif

@@ -26,7 +26,7 @@ static const struct lws_protocols protocols[] = {
 void mgr_http_wake(struct mgr_http *h)
 {
 	for (struct exchange *x = h->waiting; x; x = mgr_exchange_next(x))
-		lws_callback_on_writable(mgr_exchange_wsi(x));
+		mgr_exchange_wake(x);
 }
 
 static void wake_late(struct mgr_http *h)
@@ -39,7 +39,7 @@ static void wake_late(struct mgr_http *h)
 	}
 	for (struct exchange *x = h->waiting; x; x = mgr_exchange_next(x)) {
 		if (now >= mgr_exchange_deadline(x))
-			lws_callback_on_writable(mgr_exchange_wsi(x));
+			mgr_exchange_wake(x);
 	}
 }
 

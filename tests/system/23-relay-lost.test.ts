@@ -2,7 +2,7 @@
 // The relay dies in the middle of a meeting: after 30 s of trying each client ends with exit code 4 and one clear line;
 // what was recorded stays, and plays (R52, R74).
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { media } from '../lib/build';
@@ -26,6 +26,12 @@ after(() => site.stop());
 
 const frames = (p: Proc) => (lastStats(p, (s) => s['direction'] === 'in' && s['stream'] === 'camera')?.['frames'] ?? 0) as number;
 
+/** Processor time of a process in ms: user and system, in ticks of 10 ms (proc(5)). */
+function processorMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
 test('a killed relay: exit code 4 after 30 s, recordings kept', async (t) => {
   const meeting = await anna.meeting('Ward round', ['bruno@example.org']);
   const dirs = ['anna', 'bruno'].map((n) => join(site.dir, `record-${n}`));
@@ -40,11 +46,15 @@ test('a killed relay: exit code 4 after 30 s, recordings kept', async (t) => {
 
   site.relay.child.kill('SIGKILL');
   const killed = Date.now();
+  const managerSpent = processorMs(site.manager.child.pid!);
   await Promise.all([a, b].map((p) => p.event('connection-lost')));
   assert.ok(Date.now() - killed < 5000, 'the loss is told at once');
   const exits = await Promise.all([a, b].map((p) => p.exit(TRYING_MS + 15000)));
   const took = Date.now() - killed;
   assert.deepEqual(exits, [4, 4]);
+  // The relay's request that was waiting for news has lost its client: the manager does not turn in circles over it.
+  const spent = processorMs(site.manager.child.pid!) - managerSpent;
+  assert.ok(spent < took / 10, `the manager worked ${spent} ms in ${took} ms`);
   assert.ok(took >= TRYING_MS - 1000 && took < TRYING_MS + 12000, `${took} ms`);
   for (const [i, p] of [a, b].entries()) {
     const lines = p.stderr.trim().split('\n');
