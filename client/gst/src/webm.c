@@ -43,7 +43,9 @@ struct client_webm {
 	uint64_t duration_at; /* of the duration's 8 bytes */
 	uint64_t seek_at;     /* of the seek head */
 	size_t seek_len;
-	int64_t last_ms; /* end of the last frame written */
+	int64_t last_ms;    /* end of the last frame written */
+	int64_t cluster_ms; /* where the last cluster written begins: the next one begins no earlier */
+	int64_t next_ms[2]; /* earliest time of the next voice or picture: each track goes forward */
 	struct cv_buf bytes;
 	struct block block[BLOCKS_MAX];
 	unsigned blocks;
@@ -205,6 +207,7 @@ static int write_cluster(struct client_webm *w)
 	r = write_at(w->fd, w->end, b.data, b.len);
 	if (r < 0)
 		goto out;
+	w->cluster_ms = base_ms;
 	r = note_cue(w, base_ms);
 	w->end += b.len;
 	note_end(w);
@@ -318,8 +321,11 @@ int client_webm_add(struct client_webm *w, enum media_kind kind, int64_t time_ms
 		if (w->header && !(kind == MEDIA_PICTURE ? w->picture : w->voice))
 			return CV_ESTATE;
 	}
-	if (w->blocks > 0 && time_ms < w->block[0].time_ms)
-		time_ms = w->block[0].time_ms;
+	/* A picture that took long may well come after later voice: it keeps its time, by which clusters are sorted. */
+	int64_t *next = &w->next_ms[kind == MEDIA_PICTURE], least = *next > w->cluster_ms ? *next : w->cluster_ms;
+	if (time_ms < least)
+		time_ms = least;
+	*next = time_ms + 1;
 	struct block *k = &w->block[w->blocks];
 	*k = (struct block){time_ms, w->blocks, kind, key, w->bytes.len, len};
 	r = cv_buf_put(&w->bytes, data, len);

@@ -15,10 +15,10 @@ int client_webm_open(const char *path, struct client_webm **ret) CV_NODISCARD;
 /* Size of the picture track, before the first cluster is written. CV_ESTATE afterwards. */
 int client_webm_set_size(struct client_webm *w, unsigned width, unsigned height) CV_NODISCARD;
 /*
- * Adds a frame. time_ms counts from the recording's start; frames come roughly in order of time (a frame that is older
- * than its cluster is moved to the cluster's start). `key`: decoding can begin here. Picture data is a whole
- * superframe. CV_EIO with errno: the disk is full or failed; the file has been cut and closed, later calls give
- * CV_ECLOSED.
+ * Adds a frame. time_ms counts from the recording's start; voice and pictures come each in order of time, and roughly
+ * in order among themselves. A frame that is not later than its track's last one follows it by 1 ms. `key`: decoding
+ * can begin here. Picture data is a whole superframe. CV_EIO with errno: the disk is full or failed; the file has been
+ * cut and closed, later calls give CV_ECLOSED.
  */
 int client_webm_add(struct client_webm *w, enum media_kind kind, int64_t time_ms, bool key, const uint8_t *data,
 		    size_t len) CV_NODISCARD;
