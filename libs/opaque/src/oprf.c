@@ -107,6 +107,9 @@ int oprf_element_check(const uint8_t element[OPRF_ELEMENT_LEN])
 	/* DeserializeElement fails for the identity too (RFC 9497 2.1 and 4.1), canonical as its encoding is. */
 	if (sodium_is_zero(element, OPRF_ELEMENT_LEN) || crypto_core_ristretto255_is_valid_point(element) != 1)
 		return CV_EFORMAT;
+	/* No canonical encoding has the highest bit (RFC 9496 4.3.1), but libsodium 1.0.18 does not look at it. */
+	if (element[OPRF_ELEMENT_LEN - 1] & 0x80)
+		return CV_EFORMAT;
 	return 0;
 }
 

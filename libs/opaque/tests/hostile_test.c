@@ -78,6 +78,8 @@ static void bad_element(size_t i, uint8_t e[32])
 {
 	static const char *const hex[] = {
 		"0000000000000000000000000000000000000000000000000000000000000000", /* identity */
+		"0000000000000000000000000000000000000000000000000000000000000080", /* the same, not canonical */
+		"e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2df6", /* generator, highest bit set */
 		"00ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", /* not canonical */
 		"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", /* p, that is 0 */
@@ -89,7 +91,7 @@ static void bad_element(size_t i, uint8_t e[32])
 	assert_true(i < LEN(hex));
 	assert_int_equal(cv_hex_decode(e, 32, hex[i]), 0);
 }
-#define BAD_ELEMENTS 7
+#define BAD_ELEMENTS 9
 
 static void test_bad_elements(void **state)
 {
