@@ -102,7 +102,9 @@ const stats = (p: Proc, stream: string) => lastStats(p, (s) => s['direction'] ==
 const frames = (p: Proc, stream: string) => (stats(p, stream)?.['frames'] ?? 0) as number;
 async function more(p: Proc, stream: string, count: number): Promise<void> {
   const now = frames(p, stream);
-  await p.until(`${count} more of ${stream}`, () => (frames(p, stream) >= now + count ? true : undefined), 40000);
+  await p.until(`${count} more of ${stream}`, () => (frames(p, stream) >= now + count ? true : undefined), 120000).catch((err: Error) => {
+    throw new Error(`had ${now} of ${stream}: ${JSON.stringify(stats(p, stream))} ${JSON.stringify(tunnel(p))}: ${err.message}`);
+  });
 }
 
 test('damaged, cut, repeated and relabelled units are dropped, and nothing else is', async (t) => {
