@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way in: asking the manager, connecting to the best relay, coming back. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <base/alloc.h>
@@ -223,32 +222,6 @@ void client_join_ask(struct client_meeting *m)
 
 /* ---- connecting */
 
-/* The proxy of the environment, NULL when none is meant for this host. */
-static const char *proxy_for(const char *host)
-{
-	const char *proxy = getenv("https_proxy"), *except = getenv("no_proxy");
-	size_t host_len = strlen(host);
-
-	if (proxy == NULL)
-		proxy = getenv("HTTPS_PROXY");
-	if (except == NULL)
-		except = getenv("NO_PROXY");
-	if (proxy == NULL || proxy[0] == '\0')
-		return NULL;
-	while (except != NULL && *except != '\0') {
-		size_t len;
-
-		except += strspn(except, ", ");
-		len = strcspn(except, ", ");
-		if (len == 1 && *except == '*')
-			return NULL;
-		if (len > 0 && len <= host_len && strncmp(host + host_len - len, except, len) == 0)
-			return NULL;
-		except += len;
-	}
-	return proxy;
-}
-
 void client_join_cut(struct client_meeting *m)
 {
 	net_tunnel_abort(m->tunnel);
@@ -278,7 +251,7 @@ static int connect_to(struct client_meeting *m, size_t relay)
 		return r;
 	opts.host = host;
 	opts.tls = m->tls;
-	opts.proxy = proxy_for(host);
+	opts.proxy = net_proxy_from_env(host);
 	opts.tunnel.queue_max[NET_CLASS_CONTROL] = PROTO_HANDSHAKE_MAX;
 	return net_tunnel_connect(m->loop, &opts, &client_tunnel_callbacks, m, &m->tunnel);
 }

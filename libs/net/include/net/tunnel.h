@@ -100,6 +100,12 @@ CV_PUBLIC int net_tunnel_connect(struct cv_loop *loop, const struct net_connect_
 				 const struct net_tunnel_cbs *cbs, void *arg,
 				 struct net_tunnel **ret_tunnel) CV_NODISCARD;
 
+/*
+ * The proxy that the environment names (https_proxy, HTTPS_PROXY) for this host, NULL when it names none or excepts the
+ * host (no_proxy, NO_PROXY: names and the domains below them, or "*"). Borrowed from the environment.
+ */
+CV_PUBLIC const char *net_proxy_from_env(const char *host);
+
 /* Server side, in or after on_tunnel: who gets the callbacks from now on. */
 CV_PUBLIC void net_tunnel_set_cbs(struct net_tunnel *t, const struct net_tunnel_cbs *cbs, void *arg);
 CV_PUBLIC void *net_tunnel_arg(const struct net_tunnel *t);
