@@ -34,12 +34,12 @@ enum mgr_err {
 	MGR_EROOT = -1024,       /* the root key is needed and is not here */
 	MGR_EDISABLED = -1025,   /* the account to act on is disabled */
 	MGR_EFULL = -1026,       /* a limit of the deployment is reached */
-	MGR_ESELF = -1028,       /* not on oneself */
-	MGR_ENOTBEGUN = -1029,   /* the run has no relay yet */
-	MGR_EHTTP = -1033,       /* not a request at all */
+	MGR_ESELF = -1027,       /* not on oneself */
+	MGR_ENOTBEGUN = -1028,   /* the run has no relay yet */
+	MGR_EOTHERRELAY = -1029, /* a report from a relay that is not the run's */
+	MGR_EHTTP = -1030,       /* not a request at all */
 	MGR_EHEADERS = -1031,    /* more headers than are read */
 	MGR_EADDRESS = -1032,    /* path or query too long */
-	MGR_EOTHERRELAY = -1030, /* a report from a relay that is not the run's */
 };
 
 struct mgr_problem {

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A hostile relay: sits in the relay's place with the relay's own key, and changes, holds back or adds messages on
 // their way to the clients. Unknown to clients: the pin is the right one.
-import { readFileSync } from 'node:fs';
 import { type Server } from 'node:net';
-import { join } from 'node:path';
-import { connect as tlsConnect, createServer as tlsServer, type TLSSocket } from 'node:tls';
-import { listen, moveRelay } from './proxy';
+import { type TLSSocket } from 'node:tls';
+import { inRelaysPlace } from './proxy';
 import type { Site } from './site';
 
 export const HANDSHAKE = 2;
@@ -96,29 +94,19 @@ export class Hostile {
   private constructor(private readonly server: Server) {}
 
   static async before(site: Site): Promise<Hostile> {
-    const { front, behind } = await moveRelay(site);
-    const file = (name: string) => readFileSync(join(site.relayData, name));
-    const options = { key: file('tls.key'), cert: file('tls.pem'), minVersion: 'TLSv1.3' as const, ALPNProtocols: ['http/1.1'] };
-    const server = tlsServer(options, (client) => hostile.serve(client, behind));
+    const { server, start } = await inRelaysPlace(site, (client, relay) => hostile.serve(client, relay));
     const hostile = new Hostile(server);
-    await listen(server, front);
+    await start();
     return hostile;
   }
 
-  private serve(client: TLSSocket, behind: number): void {
-    client.on('error', () => client.destroy());
+  private serve(client: TLSSocket, relay: TLSSocket): void {
     if (this.closed) {
       client.destroy();
       return;
     }
-    const relay = tlsConnect({ port: behind, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] });
     const link = new Link(this.links.length, client, relay, this);
     this.links.push(link);
-    relay.setNoDelay(true);
-    client.setNoDelay(true);
-    relay.on('error', () => client.destroy());
-    relay.on('close', () => client.destroy());
-    client.on('close', () => relay.destroy());
     relay.on('data', (data: Buffer) => link.take(data));
     client.on('data', (data: Buffer) => relay.write(data));
   }

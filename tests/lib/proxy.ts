@@ -172,6 +172,26 @@ class Payloads {
   }
 }
 
+/**
+ * A TLS server with the relay's own key in the relay's place; each client comes with a connection to the relay, and they
+ * end together. It listens from `start` on.
+ */
+export async function inRelaysPlace(site: Site, serve: (client: TLSSocket, relay: TLSSocket) => void) {
+  const { front, behind } = await moveRelay(site);
+  const file = (name: string) => readFileSync(join(site.relayData, name));
+  const ALPNProtocols = ['http/1.1'];
+  const server = tlsServer({ key: file('tls.key'), cert: file('tls.pem'), minVersion: 'TLSv1.3', ALPNProtocols }, (client) => {
+    const relay = tlsConnect({ port: behind, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols });
+    for (const [side, other] of [[client, relay], [relay, client]] as const) {
+      side.setNoDelay(true);
+      side.on('error', () => other.destroy());
+      side.on('close', () => other.destroy());
+    }
+    serve(client, relay);
+  });
+  return { server, start: () => listen(server, front) };
+}
+
 /** Sits in the relay's place with the relay's key, and keeps what passes. Unknown to clients: the pin is the right one. */
 export class Ear {
   private readonly streams: { in: Payloads; out: Payloads }[] = [];
@@ -179,22 +199,17 @@ export class Ear {
   private constructor(private readonly server: Server) {}
 
   static async before(site: Site): Promise<Ear> {
-    const { front, behind } = await moveRelay(site);
-    const file = (name: string) => readFileSync(join(site.relayData, name));
-    const options = { key: file('tls.key'), cert: file('tls.pem'), minVersion: 'TLSv1.3' as const, ALPNProtocols: ['http/1.1'] };
-    const server = tlsServer(options, (client) => ear.serve(client, behind));
+    const { server, start } = await inRelaysPlace(site, (client, relay) => ear.serve(client, relay));
     const ear = new Ear(server);
-    await listen(server, front);
+    await start();
     return ear;
   }
 
-  private serve(client: TLSSocket, behind: number): void {
-    const relay = tlsConnect({ port: behind, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] });
+  private serve(client: TLSSocket, relay: TLSSocket): void {
     const kept = { in: new Payloads(), out: new Payloads() };
     this.streams.push(kept);
     for (const [from, to, side] of [[client, relay, kept.in], [relay, client, kept.out]] as const) {
       this.sockets.add(from);
-      from.setNoDelay(true);
       from.on('data', (data: Buffer) => {
         side.take(data);
         if (to.writable && !to.write(data)) {
@@ -202,8 +217,6 @@ export class Ear {
           to.once('drain', () => from.resume());
         }
       });
-      from.on('error', () => to.destroy());
-      from.on('close', () => to.destroy());
     }
   }
 

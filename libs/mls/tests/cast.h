@@ -26,6 +26,8 @@ void cast_refused(struct cast *x, int want);
  * it by luck.
  */
 void cast_commit_list(struct cast *x);
+/* x->list under the path of an honest empty commit, so that only the rule in question stands in the way. */
+void cast_commit_list_with_path(struct cast *x, uint16_t wire_format);
 
 /* Proposals by value. */
 void put_by_value(struct cv_buf *b, uint16_t type);

@@ -96,26 +96,9 @@ static void put_context(struct cast *x, const void *list, size_t len)
 	cv_buf_put_vec(&x->list, list, len);
 }
 
-/* An honest path under x->list: enough to be looked at, as none of these lists gets that far. */
 static void refused_with_path(struct cast *x, int want)
 {
-	struct mls_message m;
-	struct cv_buf honest;
-	struct cv_reader r;
-	struct commit c;
-
-	cv_buf_init(&honest, BUF_MAX);
-	assert_int_equal(forge_commit(x->a.group, SPAN_NONE, FORGE_NOTHING, &honest, NULL), 0);
-	assert_int_equal(mls_get_message(SPAN_OF(honest), &m), 0);
-	cv_reader_init(&r, m.pub.content.body.data, m.pub.content.body.len);
-	assert_int_equal(mls_get_commit(&r, &c), 0);
-	cv_buf_put_vec(&x->body, x->list.data, x->list.len);
-	cv_buf_put_u8(&x->body, 1);
-	mls_put_update_path(&x->body, &c.path);
-	assert_int_equal(forge_message(x->a.group, MLS_PUBLIC_MESSAGE, MLS_CONTENT_COMMIT, SPAN_OF(x->body),
-				       m.pub.auth.confirmation_tag, &x->msg),
-			 0);
-	cv_buf_done(&honest);
+	cast_commit_list_with_path(x, MLS_PUBLIC_MESSAGE);
 	cast_refused(x, want);
 }
 

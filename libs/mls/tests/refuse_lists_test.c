@@ -67,27 +67,6 @@ static void test_lists(void **state)
 	cast_refused(x, CV_EUNSUPPORTED);
 }
 
-/* x->list under the path of an honest empty commit, so that only the rule in question stands in the way. */
-static void commit_list_with_path(struct cast *x)
-{
-	struct mls_message m;
-	struct cv_buf honest;
-	struct cv_reader r;
-	struct commit c;
-
-	cv_buf_init(&honest, BUF_MAX);
-	assert_int_equal(forge_commit(x->a.group, SPAN_NONE, FORGE_NOTHING, &honest, NULL), 0);
-	assert_int_equal(mls_get_message(SPAN_OF(honest), &m), 0);
-	cv_reader_init(&r, m.pub.content.body.data, m.pub.content.body.len);
-	assert_int_equal(mls_get_commit(&r, &c), 0);
-	c.proposals = SPAN_OF(x->list);
-	mls_put_commit(&x->body, &c);
-	assert_int_equal(forge_message(x->a.group, MLS_PRIVATE_MESSAGE, MLS_CONTENT_COMMIT, SPAN_OF(x->body),
-				       m.pub.auth.confirmation_tag, &x->msg),
-			 0);
-	cv_buf_done(&honest);
-}
-
 /* The committer itself, a member twice, nobody, and far out. */
 static void test_removals(void **state)
 {
@@ -95,17 +74,17 @@ static void test_removals(void **state)
 	uint32_t carol = mls_group_own_index(x->c.group);
 
 	put_remove(&x->list, mls_group_own_index(x->a.group));
-	commit_list_with_path(x);
+	cast_commit_list_with_path(x, MLS_PRIVATE_MESSAGE);
 	cast_refused(x, CV_EINVAL);
 	put_remove(&x->list, carol);
 	put_remove(&x->list, carol);
-	commit_list_with_path(x);
+	cast_commit_list_with_path(x, MLS_PRIVATE_MESSAGE);
 	cast_refused(x, CV_EINVAL);
 	put_remove(&x->list, 3);
-	commit_list_with_path(x);
+	cast_commit_list_with_path(x, MLS_PRIVATE_MESSAGE);
 	cast_refused(x, CV_EINVAL);
 	put_remove(&x->list, UINT32_MAX);
-	commit_list_with_path(x);
+	cast_commit_list_with_path(x, MLS_PRIVATE_MESSAGE);
 	cast_refused(x, CV_EINVAL);
 }
 
