@@ -72,6 +72,7 @@ say "format and static analysis"
 one clang-format bash -c "git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror"
 one cppcheck tools/cppcheck.sh
 one relay-has-no-keys tools/relay-links.sh "$build"
+one installed-libraries tools/installed.sh "$build"
 
 if [ -f tests/package.json ]; then
 	say "interoperability with implementations that we did not write"
