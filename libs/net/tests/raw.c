@@ -8,6 +8,11 @@
 #include "fixture.h"
 #include "raw.h"
 
+static bool enough(const struct raw *r)
+{
+	return r->until && memmem(r->reply, r->reply_len, r->until, r->until_len);
+}
+
 static void talk(struct raw *r, SSL *ssl)
 {
 	size_t done = 0;
@@ -22,7 +27,7 @@ static void talk(struct raw *r, SSL *ssl)
 			break;
 		done += n;
 	}
-	while (r->reply_len < sizeof(r->reply)) {
+	while (r->reply_len < sizeof(r->reply) && !enough(r)) {
 		size_t n;
 
 		if (SSL_read_ex(ssl, r->reply + r->reply_len, sizeof(r->reply) - r->reply_len, &n) != 1)

@@ -149,8 +149,8 @@ static void test_allowed_origin(void **state)
 
 static const uint8_t *answer; /* what comes after the 101 */
 
-/* Frames right behind the upgrade. */
-static void send_frames(const void *frames, size_t len)
+/* Frames right behind the upgrade. `until`: a close frame after which there is nothing to wait for; NULL: the end. */
+static void send_frames(const void *frames, size_t len, const uint8_t until[4])
 {
 	static char text[4096];
 	size_t n = strlen(UPGRADE "\r\n");
@@ -160,6 +160,8 @@ static void send_frames(const void *frames, size_t len)
 	memset(&r, 0, sizeof(r));
 	r.send = text;
 	r.send_len = n + len;
+	r.until = until;
+	r.until_len = 4;
 	raw_run(&r);
 	assert_memory_equal(r.reply, "HTTP/1.1 101 ", 13);
 	assert_non_null(memmem(r.reply, r.reply_len, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", 52));
@@ -170,11 +172,12 @@ static void send_frames(const void *frames, size_t len)
 
 static void expect_close(const void *frames, size_t len, unsigned code)
 {
-	send_frames(frames, len);
-	assert_true(r.reply + r.reply_len >= answer + 4);
-	assert_int_equal(answer[0], 0x88);
-	assert_int_equal(answer[1], 2);
-	assert_int_equal(answer[2] << 8 | answer[3], code);
+	const uint8_t close[4] = {0x88, 2, (uint8_t)(code >> 8), (uint8_t)code};
+
+	send_frames(frames, len, close);
+	assert_int_equal(r.reply + r.reply_len - answer, 4);
+	assert_memory_equal(answer, close, 4);
+	fixture_until(none_left);
 }
 
 static void test_bad_frames_close(void **state)
@@ -193,6 +196,9 @@ static void test_bad_frames_close(void **state)
 	expect_close("\x82\xff\x80\0\0\0\0\0\0\0\0\0\0\0", 14, 1002); /* length of 64 bits, first one set */
 	expect_close("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0", 14, 1009);
 	expect_close("\x02\xe5\0\0\0\0", 6, 1009); /* 101 bytes */
+	/* Who does not answer the close frame and stays is left behind. */
+	send_frames("\x82\x01\x05", 3, NULL);
+	assert_memory_equal(answer, "\x88\x02\x03\xea", 4);
 }
 
 static void test_fragments_are_bounded(void **state)
@@ -238,7 +244,7 @@ static void test_messages_right_behind_the_upgrade(void **state)
 		    "\x89\x82\0\0\0\0hi"
 		    "\x80\x81\0\0\0\0\x06"
 		    "\x88\x80\0\0\0\0",
-		    7 + 8 + 7 + 6);
+		    7 + 8 + 7 + 6, NULL);
 	fixture_until(peer_closed);
 	assert_int_equal(f.peer.messages, 1);
 	assert_int_equal(f.peer.last->len, 2);
