@@ -56,7 +56,7 @@ static int global_options(struct cli *cli, int argc, char **argv, int *ret_exit)
 		}
 	}
 	if (i == argc) {
-		*ret_exit = cli_usage_error(cli, "which command?");
+		*ret_exit = cli_usage_error(cli, "no command given");
 		return 0;
 	}
 	return i;
