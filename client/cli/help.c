@@ -14,7 +14,7 @@ static const char general[] =
 	"  logout | whoami\n"
 	"  meeting create | list | show | invite | uninvite | cancel\n"
 	"  join ID                                      take part in a meeting\n"
-	"  user list | invite | set-role | disable      for administrators\n"
+	"  user list | invite | send-link | set-role | disable | enable    for administrators\n"
 	"\n"
 	"  --profile DIR   where this installation's key and session are kept\n"
 	"                  (default: $XDG_DATA_HOME/conclave or ~/.local/share/conclave)\n"
@@ -64,14 +64,24 @@ static const struct {
 			   "Everybody invited is told by mail; whoever is in the meeting just now is out.\n"},
 	{"user", "usage: conclave-cli user list\n"
 		 "       conclave-cli user invite EMAIL [--role user|organiser|administrator]\n"
+		 "       conclave-cli user send-link EMAIL\n"
 		 "       conclave-cli user set-role EMAIL user|organiser|administrator\n"
-		 "       conclave-cli user disable EMAIL\n"},
+		 "       conclave-cli user disable EMAIL\n"
+		 "       conclave-cli user enable EMAIL\n"},
 	{"user list", "usage: conclave-cli user list\n"},
 	{"user invite", "usage: conclave-cli user invite EMAIL [--role user|organiser|administrator]\n"},
+	{"user send-link",
+	 "usage: conclave-cli user send-link EMAIL\n"
+	 "\n"
+	 "Mails a new validation link, for a lost invitation or password. Whoever validates with it chooses\n"
+	 "a new password, which ends the account's sessions.\n"},
 	{"user set-role", "usage: conclave-cli user set-role EMAIL user|organiser|administrator\n"},
 	{"user disable", "usage: conclave-cli user disable EMAIL\n"
 			 "\n"
 			 "Ends all its sessions and removes it from running meetings.\n"},
+	{"user enable", "usage: conclave-cli user enable EMAIL\n"
+			"\n"
+			"A disabled account may sign in again, with the password that it had.\n"},
 	{"join", "usage: conclave-cli join ID [options]\n"
 		 "\n"
 		 "  --audio FILE|device|none     microphone (default: none)\n"

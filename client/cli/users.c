@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* user list | invite | set-role | disable: for administrators */
+/* user list | invite | send-link | set-role | disable | enable: for administrators */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -113,14 +113,45 @@ static int set_role(struct cli *cli, int argc, char **argv)
 	return change(cli, words[0], json_pack("{s:s}", "role", words[1]), words[1]);
 }
 
-static int disable(struct cli *cli, int argc, char **argv)
+static int set_disabled(struct cli *cli, int argc, char **argv, bool disabled)
 {
 	char **words;
 	int n, r = cli_options(cli, argc, argv, NULL, 0, 1, 1, &words, &n);
 
 	if (r != CLI_OPTIONS_OK)
 		return r == CLI_OPTIONS_HELP ? CLIENT_DONE : CLIENT_USAGE;
-	return change(cli, words[0], json_pack("{s:b}", "disabled", 1), "disabled");
+	return change(cli, words[0], json_pack("{s:b}", "disabled", disabled), disabled ? "disabled" : "enabled again");
+}
+
+static int disable(struct cli *cli, int argc, char **argv)
+{
+	return set_disabled(cli, argc, argv, true);
+}
+
+static int enable(struct cli *cli, int argc, char **argv)
+{
+	return set_disabled(cli, argc, argv, false);
+}
+
+static int send_link(struct cli *cli, int argc, char **argv)
+{
+	char id[2 * CLIENT_ID_LEN + 1], path[64], **words;
+	json_t *body, *answer = NULL;
+	int n, r = cli_options(cli, argc, argv, NULL, 0, 1, 1, &words, &n);
+
+	if (r != CLI_OPTIONS_OK)
+		return r == CLI_OPTIONS_HELP ? CLIENT_DONE : CLIENT_USAGE;
+	body = json_object();
+	if (cli_connect(cli) && find(cli, words[0], id)) {
+		snprintf(path, sizeof(path), "/users/%s/link", id);
+		if (client_api_call(cli->api, "POST", path, body, 0, &answer, &cli->err) == 0) {
+			cli_say(cli, "A new validation link for %s is on its way.", cli_safe(words[0]));
+			cli_event(cli, "link-sent", json_pack("{s:s}", "email", words[0]));
+		}
+	}
+	json_decref(body);
+	json_decref(answer);
+	return cli_finish(cli);
 }
 
 int cli_user(struct cli *cli, int argc, char **argv)
@@ -131,8 +162,10 @@ int cli_user(struct cli *cli, int argc, char **argv)
 	} verbs[] = {
 		{"list", "user list", list},
 		{"invite", "user invite", invite},
+		{"send-link", "user send-link", send_link},
 		{"set-role", "user set-role", set_role},
 		{"disable", "user disable", disable},
+		{"enable", "user enable", enable},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
@@ -145,5 +178,5 @@ int cli_user(struct cli *cli, int argc, char **argv)
 		cli_help("user");
 		return CLIENT_DONE;
 	}
-	return cli_usage_error(cli, "'user' is followed by list, invite, set-role or disable");
+	return cli_usage_error(cli, "'user' is followed by list, invite, send-link, set-role, disable or enable");
 }

@@ -35,7 +35,7 @@ static const char help[] =
 	"  --cert FILE --key FILE  a TLS certificate (PEM, chain allowed) and its key (default: self-issued)\n"
 	"  --mail-from ADDRESS     sender of mail (default: conclave@ and the host of URL)\n"
 	"\n"
-	"Lost password. Any administrator can send a user a new link (conclave-cli user invite). For the\n"
+	"Lost password. Any administrator can send a user a new link (conclave-cli user send-link). For the\n"
 	"administrator's own lost password, on this server:\n"
 	"    conclave-manager validation-link ADDRESS --data DIR\n"
 	"prints a new link; validating with it replaces the password and ends the account's sessions.\n"
