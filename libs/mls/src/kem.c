@@ -4,8 +4,8 @@
 
 #include "crypto.h"
 
-/* Rejection sampling of a NIST scalar fails with probability 2^-32 per try at worst. */
-#define SCALAR_TRIES 255
+/* Candidates 0..255. Each fails with probability 2^-32 at worst. */
+#define SCALAR_TRIES 256
 
 static struct cv_span kem_suite_id(const struct mls_crypto *c, uint8_t buf[5])
 {
@@ -193,7 +193,8 @@ int mls_kem_generate(struct mls_crypto *c, struct mls_hpke_key *ret)
 /* The candidate loop of RFC 9180 section 7.1.3. */
 static int nist_derive(struct mls_crypto *c, struct cv_span id, struct cv_span prk, uint8_t *ret_priv, uint8_t *ret_pub)
 {
-	for (uint8_t counter = 0; counter < SCALAR_TRIES; counter++) {
+	for (unsigned i = 0; i < SCALAR_TRIES; i++) {
+		uint8_t counter = (uint8_t)i;
 		int err = mls_hpke_expand(c, id, prk, "candidate", SPAN(&counter, 1), ret_priv, c->suite->nsk);
 
 		if (err)
