@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* usage: mls-vectors [--kind KIND] FILE... ; the kind follows from the file's name unless it is given. */
+/*
+ * usage: mls-vectors [--quiet] [--kind KIND] FILE...
+ * The kind follows from the file's name unless it is given. One line per entry: "FILE INDEX passed" or "FILE INDEX
+ * failed: WHY"; then a summary per file. --quiet leaves out the lines of entries that passed.
+ */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,8 +145,8 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* How many entries failed; -1 when the file cannot be used. */
-static int run_file(const char *kind_name, const char *path)
+/* How many entries failed; -1 when the file cannot be used or holds none. */
+static int run_file(const char *kind_name, const char *path, bool quiet)
 {
 	const struct kind *k = find_kind(kind_name ? kind_name : base_name(path));
 	json_error_t e;
@@ -158,33 +163,48 @@ static int run_file(const char *kind_name, const char *path)
 	for (size_t i = 0; i < n; i++) {
 		const char *why = run_entry(k, json_is_array(file) ? json_array_get(file, i) : file);
 
-		if (!why)
-			continue;
-		printf("%s[%zu]: failed: %s\n", base_name(path), i, why);
-		failed++;
+		if (why)
+			printf("%s %zu failed: %s\n", base_name(path), i, why);
+		else if (!quiet)
+			printf("%s %zu passed\n", base_name(path), i);
+		failed += why != NULL;
 	}
 	printf("%s: %zu passed, %d failed\n", base_name(path), n - (size_t)failed, failed);
 	json_decref(file);
-	return failed;
+	return n ? failed : -1;
+}
+
+static int usage(const char *program)
+{
+	fprintf(stderr, "usage: %s [--quiet] [--kind KIND] FILE...\nkinds:", program);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		fprintf(stderr, " %s", kinds[i].name);
+	fprintf(stderr, "\n");
+	return 2;
 }
 
 int main(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{"quiet", no_argument, NULL, 'q'},
+		{"kind", required_argument, NULL, 'k'},
+		{0},
+	};
 	const char *kind = NULL;
-	int first = 1, bad = 0;
+	bool quiet = false;
+	int bad = 0, o;
 
-	if (argc > 2 && strcmp(argv[1], "--kind") == 0) {
-		kind = argv[2];
-		first = 3;
+	while ((o = getopt_long(argc, argv, "qk:", options, NULL)) >= 0) {
+		if (o == 'q')
+			quiet = true;
+		else if (o == 'k')
+			kind = optarg;
+		else
+			return usage(argv[0]);
 	}
-	if (first >= argc) {
-		fprintf(stderr, "usage: %s [--kind KIND] FILE...\nkinds:", argv[0]);
-		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-			fprintf(stderr, " %s", kinds[i].name);
-		fprintf(stderr, "\n");
-		return 2;
-	}
-	for (int i = first; i < argc; i++)
-		bad |= run_file(kind, argv[i]) != 0;
+	if (optind >= argc)
+		return usage(argv[0]);
+	for (int i = optind; i < argc; i++)
+		bad |= run_file(kind, argv[i], quiet) != 0;
 	return bad;
 }
