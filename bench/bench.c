@@ -112,5 +112,8 @@ int bench_report(const char *title, const char *json_path)
 		fprintf(f, "]\n");
 		fclose(f);
 	}
+	fflush(stdout);
+	if (misses)
+		fprintf(stderr, "%d of the bounds missed\n", misses);
 	return misses;
 }

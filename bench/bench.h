@@ -26,7 +26,7 @@ struct bench_row {
 	int higher_is_better;
 };
 void bench_add(const struct bench_row *row);
-/* Prints the table, writes it to `json_path` (NULL: not). Returns how many bounds are missed. */
+/* Prints the table, writes it to `json_path` (NULL: not). Returns how many bounds are missed: main must fail on it. */
 int bench_report(const char *title, const char *json_path);
 
 /* Bare primitives of OpenSSL, seconds per operation. */
