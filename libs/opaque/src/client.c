@@ -70,23 +70,27 @@ int opaque_client_login_start(struct opaque_client *c, const struct cv_rng *rng,
 }
 
 /* Key stretching, section 7: Argon2id's parameters are part of the protocol version, never negotiated. */
-static int stretch(enum opaque_ksf ksf, const uint8_t in[HASH_LEN], uint8_t ret[HASH_LEN])
+static int argon2id(const uint8_t in[HASH_LEN], uint8_t ret[HASH_LEN])
 {
 	static const uint8_t salt[crypto_pwhash_SALTBYTES];
 
-	if (ksf == OPAQUE_KSF_IDENTITY) {
-		memcpy(ret, in, HASH_LEN);
-		return 0;
-	}
 	if (crypto_pwhash(ret, HASH_LEN, (const char *)in, HASH_LEN, salt, ARGON_PASSES, ARGON_MEMORY,
 			  crypto_pwhash_ALG_ARGON2ID13) != 0)
 		return CV_ENOMEM;
 	return 0;
 }
 
+static int no_stretching(const uint8_t in[HASH_LEN], uint8_t ret[HASH_LEN])
+{
+	memcpy(ret, in, HASH_LEN);
+	return 0;
+}
+
+typedef int stretch_fn(const uint8_t in[HASH_LEN], uint8_t ret[HASH_LEN]);
+
 /* randomized_password = Extract("", oprf_output || Stretch(oprf_output)). The clear password is wiped in here. */
-static int randomized_password(struct opaque_client *c, const struct opaque_config *config,
-			       const uint8_t evaluated[OPRF_ELEMENT_LEN], uint8_t ret[HASH_LEN])
+static int randomized_password(struct opaque_client *c, stretch_fn *stretch, const uint8_t evaluated[OPRF_ELEMENT_LEN],
+			       uint8_t ret[HASH_LEN])
 {
 	uint8_t output[OPRF_OUTPUT_LEN], stretched[HASH_LEN];
 	const struct cv_span spans[] = {SPAN(output, sizeof(output)), SPAN(stretched, sizeof(stretched))};
@@ -96,7 +100,7 @@ static int randomized_password(struct opaque_client *c, const struct opaque_conf
 	cv_wipe(c->password, sizeof(c->password));
 	cv_wipe(c->blind, sizeof(c->blind));
 	if (!err)
-		err = stretch(config->ksf, output, stretched);
+		err = stretch(output, stretched);
 	if (!err)
 		opaque_hkdf_extract(spans, 2, ret);
 	cv_wipe(output, sizeof(output));
@@ -134,11 +138,10 @@ static int make_record(const uint8_t rwd[HASH_LEN], const struct opaque_ids *ids
 	return err;
 }
 
-int opaque_client_register_finish(struct opaque_client *c, const struct opaque_config *config,
-				  const struct opaque_ids *ids, const struct cv_rng *rng, const void *response,
-				  size_t response_len, uint8_t ret_record[OPAQUE_RECORD_LEN],
-				  uint8_t ret_export_key[OPAQUE_EXPORT_KEY_LEN],
-				  uint8_t ret_server_public_key[OPAQUE_KEY_LEN])
+static int register_finish(struct opaque_client *c, stretch_fn *stretch, const struct opaque_config *config,
+			   const struct opaque_ids *ids, const struct cv_rng *rng, const void *response,
+			   size_t response_len, uint8_t ret_record[OPAQUE_RECORD_LEN],
+			   uint8_t ret_export_key[OPAQUE_EXPORT_KEY_LEN], uint8_t ret_server_public_key[OPAQUE_KEY_LEN])
 {
 	const uint8_t *evaluated = response, *server_public_key = evaluated + OPRF_ELEMENT_LEN;
 	uint8_t rwd[HASH_LEN] = {0}, nonce[OPAQUE_NONCE_LEN];
@@ -152,7 +155,7 @@ int opaque_client_register_finish(struct opaque_client *c, const struct opaque_c
 	err = response_len == OPAQUE_RESPONSE_LEN ? oprf_element_check(server_public_key) : CV_EFORMAT;
 	if (err)
 		goto out;
-	err = randomized_password(c, config, evaluated, rwd);
+	err = randomized_password(c, stretch, evaluated, rwd);
 	if (err)
 		goto out;
 	err = cv_rng_fill(rng, nonce, sizeof(nonce));
@@ -165,6 +168,27 @@ out:
 	cv_wipe(rwd, sizeof(rwd));
 	opaque_client_done(c);
 	return err;
+}
+
+int opaque_client_register_finish(struct opaque_client *c, const struct opaque_config *config,
+				  const struct opaque_ids *ids, const struct cv_rng *rng, const void *response,
+				  size_t response_len, uint8_t ret_record[OPAQUE_RECORD_LEN],
+				  uint8_t ret_export_key[OPAQUE_EXPORT_KEY_LEN],
+				  uint8_t ret_server_public_key[OPAQUE_KEY_LEN])
+{
+	return register_finish(c, argon2id, config, ids, rng, response, response_len, ret_record, ret_export_key,
+			       ret_server_public_key);
+}
+
+int opaque_client_register_finish_unstretched(struct opaque_client *c, const struct opaque_config *config,
+					      const struct opaque_ids *ids, const struct cv_rng *rng,
+					      const void *response, size_t response_len,
+					      uint8_t ret_record[OPAQUE_RECORD_LEN],
+					      uint8_t ret_export_key[OPAQUE_EXPORT_KEY_LEN],
+					      uint8_t ret_server_public_key[OPAQUE_KEY_LEN])
+{
+	return register_finish(c, no_stretching, config, ids, rng, response, response_len, ret_record, ret_export_key,
+			       ret_server_public_key);
 }
 
 /*
@@ -219,9 +243,9 @@ static int finish_ake(const struct opaque_client *c, const struct opaque_config 
 	return cv_equal(ret_ake->server_mac, ke2 + KE2_MAC, OPAQUE_MAC_LEN) ? 0 : CV_EAUTH;
 }
 
-int opaque_client_login_finish(struct opaque_client *c, const struct opaque_config *config,
-			       const struct opaque_ids *ids, const void *ke2, size_t ke2_len,
-			       uint8_t ret_ke3[OPAQUE_KE3_LEN], struct opaque_client_result *ret_result)
+static int login_finish(struct opaque_client *c, stretch_fn *stretch, const struct opaque_config *config,
+			const struct opaque_ids *ids, const void *ke2, size_t ke2_len, uint8_t ret_ke3[OPAQUE_KE3_LEN],
+			struct opaque_client_result *ret_result)
 {
 	uint8_t rwd[HASH_LEN] = {0}, server_public_key[OPAQUE_KEY_LEN];
 	struct opaque_envelope_keys env = {0};
@@ -237,7 +261,7 @@ int opaque_client_login_finish(struct opaque_client *c, const struct opaque_conf
 	err = ke2_len == OPAQUE_KE2_LEN ? oprf_element_check(msg + KE2_KEYSHARE) : CV_EFORMAT;
 	if (err)
 		goto out;
-	err = randomized_password(c, config, msg + KE2_EVALUATED, rwd);
+	err = randomized_password(c, stretch, msg + KE2_EVALUATED, rwd);
 	if (err)
 		goto out;
 	err = open_envelope(rwd, msg, ids, &env, server_public_key);
@@ -256,4 +280,18 @@ out:
 	cv_wipe(&ake, sizeof(ake));
 	opaque_client_done(c);
 	return err;
+}
+
+int opaque_client_login_finish(struct opaque_client *c, const struct opaque_config *config,
+			       const struct opaque_ids *ids, const void *ke2, size_t ke2_len,
+			       uint8_t ret_ke3[OPAQUE_KE3_LEN], struct opaque_client_result *ret_result)
+{
+	return login_finish(c, argon2id, config, ids, ke2, ke2_len, ret_ke3, ret_result);
+}
+
+int opaque_client_login_finish_unstretched(struct opaque_client *c, const struct opaque_config *config,
+					   const struct opaque_ids *ids, const void *ke2, size_t ke2_len,
+					   uint8_t ret_ke3[OPAQUE_KE3_LEN], struct opaque_client_result *ret_result)
+{
+	return login_finish(c, no_stretching, config, ids, ke2, ke2_len, ret_ke3, ret_result);
 }

@@ -5,7 +5,7 @@ const struct opaque_config opaque_config_v1 = {.ksf = OPAQUE_KSF_ARGON2ID};
 
 int opaque_config_check(const struct opaque_config *config)
 {
-	if (config->ksf != OPAQUE_KSF_ARGON2ID && config->ksf != OPAQUE_KSF_IDENTITY)
+	if (config->ksf != OPAQUE_KSF_ARGON2ID)
 		return CV_EINVAL;
 	return config->context_len > OPAQUE_CONTEXT_MAX ? CV_EINVAL : 0;
 }

@@ -94,4 +94,21 @@ void opaque_ake_derive(const struct opaque_config *config, const uint8_t ikm[3 *
 		       const struct cv_span *client_id, const struct cv_span *server_id,
 		       const uint8_t ke1[OPAQUE_KE1_LEN], const uint8_t ke2[KE2_MAC], struct opaque_ake_keys *ret_keys);
 
+/* ---- client.c ---- */
+
+/*
+ * The finish functions without key stretching: what the RFC's test vectors use, and tests and fuzzing that cannot
+ * afford Argon2id for every try. Not public: the record of a client that does not stretch is as weak as its password.
+ */
+int opaque_client_register_finish_unstretched(struct opaque_client *c, const struct opaque_config *config,
+					      const struct opaque_ids *ids, const struct cv_rng *rng,
+					      const void *response, size_t response_len,
+					      uint8_t ret_record[OPAQUE_RECORD_LEN],
+					      uint8_t ret_export_key[OPAQUE_EXPORT_KEY_LEN],
+					      uint8_t ret_server_public_key[OPAQUE_KEY_LEN]) CV_NODISCARD;
+int opaque_client_login_finish_unstretched(struct opaque_client *c, const struct opaque_config *config,
+					   const struct opaque_ids *ids, const void *ke2, size_t ke2_len,
+					   uint8_t ret_ke3[OPAQUE_KE3_LEN],
+					   struct opaque_client_result *ret_result) CV_NODISCARD;
+
 #endif

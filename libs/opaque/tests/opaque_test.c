@@ -70,7 +70,40 @@ static void test_stretching_matters(void **state)
 
 	world_make(&w);
 	begin(&w, good, &l);
-	assert_int_equal(finish_client(&l, &opaque_config_v1, NULL), CV_EAUTH);
+	assert_int_equal(opaque_client_login_finish(&l.c, &fast, NULL, l.ke2, sizeof(l.ke2), l.ke3, &l.r), CV_EAUTH);
+}
+
+/* Only the parameters of a known version: neither none, nor any that somebody else may name. */
+static void test_client_refuses_other_stretching(void **state)
+{
+	static const struct opaque_client wiped;
+	static const uint8_t untouched[OPAQUE_RECORD_LEN];
+	static const int kinds[] = {0, 2, 3, -1, 255};
+
+	for (size_t i = 0; i < LEN(kinds); i++) {
+		struct opaque_config config = {.ksf = (enum opaque_ksf)kinds[i]};
+		uint8_t request[OPAQUE_REQUEST_LEN], response[OPAQUE_RESPONSE_LEN], record[OPAQUE_RECORD_LEN] = {0};
+		uint8_t key[OPAQUE_EXPORT_KEY_LEN] = {0};
+		struct opaque_client c;
+		struct world w;
+		struct login l;
+
+		world_make(&w);
+		begin(&w, good, &l);
+		assert_int_equal(opaque_client_login_finish(&l.c, &config, NULL, l.ke2, sizeof(l.ke2), l.ke3, &l.r),
+				 CV_EINVAL);
+		assert_memory_equal(&l.c, &wiped, sizeof(l.c));
+		assert_memory_equal(l.ke3, untouched, sizeof(l.ke3));
+		assert_memory_equal(l.r.session_key, untouched, sizeof(l.r.session_key));
+		assert_int_equal(opaque_client_register_start(&c, cv_rng_system(), good, strlen(good), request), 0);
+		assert_int_equal(opaque_server_register_respond(&w.keys, "a", 1, request, 32, response), 0);
+		assert_int_equal(opaque_client_register_finish(&c, &config, NULL, cv_rng_system(), response,
+							       sizeof(response), record, key, NULL),
+				 CV_EINVAL);
+		assert_memory_equal(&c, &wiped, sizeof(c));
+		assert_memory_equal(record, untouched, sizeof(record));
+		assert_memory_equal(key, untouched, sizeof(key));
+	}
 }
 
 static void test_wrong_password(void **state)
@@ -122,7 +155,7 @@ static void test_wrong_server(void **state)
 
 static void test_context_and_identities(void **state)
 {
-	static const struct opaque_config other = {.ksf = OPAQUE_KSF_IDENTITY, .context = "tesu", .context_len = 4};
+	static const struct opaque_config other = {.ksf = OPAQUE_KSF_ARGON2ID, .context = "tesu", .context_len = 4};
 	struct opaque_ids ids = {"alice", 5, "bob", 3}, swapped = {"bob", 3, "alice", 5}, half = {"alice", 5, NULL, 0};
 	uint8_t key[OPAQUE_SESSION_KEY_LEN];
 	struct opaque_client_result first;
@@ -164,13 +197,17 @@ static void test_order_of_calls(void **state)
 
 	world_make(&w);
 	begin(&w, good, &l);
-	assert_int_equal(opaque_client_login_finish(&c, &fast, NULL, l.ke2, sizeof(l.ke2), l.ke3, &l.r), CV_ESTATE);
-	assert_int_equal(opaque_client_register_start(&c, cv_rng_system(), good, strlen(good), request), 0);
-	assert_int_equal(opaque_client_login_finish(&c, &fast, NULL, l.ke2, sizeof(l.ke2), l.ke3, &l.r), CV_ESTATE);
-	assert_int_equal(opaque_client_register_finish(&c, &fast, NULL, cv_rng_system(), l.ke2, 64, out, key, NULL),
+	assert_int_equal(opaque_client_login_finish_unstretched(&c, &fast, NULL, l.ke2, sizeof(l.ke2), l.ke3, &l.r),
 			 CV_ESTATE);
+	assert_int_equal(opaque_client_register_start(&c, cv_rng_system(), good, strlen(good), request), 0);
+	assert_int_equal(opaque_client_login_finish_unstretched(&c, &fast, NULL, l.ke2, sizeof(l.ke2), l.ke3, &l.r),
+			 CV_ESTATE);
+	assert_int_equal(
+		opaque_client_register_finish_unstretched(&c, &fast, NULL, cv_rng_system(), l.ke2, 64, out, key, NULL),
+		CV_ESTATE);
 	assert_int_equal(finish_client(&l, &fast, NULL), 0);
-	assert_int_equal(opaque_client_login_finish(&l.c, &fast, NULL, l.ke2, sizeof(l.ke2), l.ke3, &l.r), CV_ESTATE);
+	assert_int_equal(opaque_client_login_finish_unstretched(&l.c, &fast, NULL, l.ke2, sizeof(l.ke2), l.ke3, &l.r),
+			 CV_ESTATE);
 	opaque_client_done(&l.c);
 }
 
@@ -229,7 +266,8 @@ static void test_generator_fails(void **state)
 		assert_int_equal(opaque_client_register_start(&c, cv_rng_system(), good, strlen(good), request), 0);
 		assert_int_equal(opaque_server_register_respond(&w.keys, "a", 1, request, 32, response), 0);
 		now.calls = 0;
-		assert_int_equal(opaque_client_register_finish(&c, &fast, NULL, &none, response, 64, record, key, NULL),
+		assert_int_equal(opaque_client_register_finish_unstretched(&c, &fast, NULL, &none, response, 64, record,
+									   key, NULL),
 				 CV_ECRYPTO);
 		assert_memory_equal(&c, &wiped, sizeof(c));
 	}
@@ -284,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_argon2id_life),
 		cmocka_unit_test(test_stretching_matters),
+		cmocka_unit_test(test_client_refuses_other_stretching),
 		cmocka_unit_test(test_wrong_password),
 		cmocka_unit_test(test_wrong_server),
 		cmocka_unit_test(test_context_and_identities),

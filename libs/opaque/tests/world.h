@@ -15,7 +15,10 @@
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* Without stretching. */
+/*
+ * Stretching is tested by itself; everywhere else it would only take time. sign_up and finish_client do without, unless
+ * the configuration is opaque_config_v1.
+ */
 extern const struct opaque_config fast;
 /* The account and its password. */
 extern const char account[9], good[14];
@@ -34,7 +37,7 @@ struct login {
 	uint8_t ke3[OPAQUE_KE3_LEN];
 	struct opaque_client_result r;
 };
-/* Registers the account; what opaque_client_register_finish says. */
+/* Registers the account; what opaque_client_register_finish (or its sister without stretching) says. */
 int sign_up(struct world *w, const struct opaque_config *config, const struct opaque_ids *ids);
 /* New keys, and the account under `fast`. */
 void world_make(struct world *w);
@@ -42,7 +45,8 @@ void world_make(struct world *w);
 int respond(const struct world *w, const struct opaque_ids *ids, const uint8_t *record, struct login *l);
 /* A login up to KE2. */
 void begin(const struct world *w, const char *password, struct login *l);
-/* opaque_client_login_finish's result. Asserts that a failure gives nothing away, and that no secret stays. */
+/* What opaque_client_login_finish (or its sister) says. Asserts that a failure gives nothing away, and that no secret
+ * stays. */
 int finish_client(struct login *l, const struct opaque_config *config, const struct opaque_ids *ids);
 
 #endif

@@ -42,10 +42,9 @@
 #define OPAQUE_CREDENTIAL_ID_MAX 1024  /* bytes */
 #define OPAQUE_CONTEXT_MAX       65535 /* bytes */
 
-/* Key stretching, RFC 9807 section 7. */
+/* Key stretching, RFC 9807 section 7: one name per set of parameters. Nothing else is accepted, least of all none. */
 enum opaque_ksf {
 	OPAQUE_KSF_ARGON2ID = 1, /* t=3, 64 MiB, p=1, salt of 16 zero bytes, 64 bytes out */
-	OPAQUE_KSF_IDENTITY = 2, /* none: for test vectors only */
 };
 
 /* What both ends must have in common. */
