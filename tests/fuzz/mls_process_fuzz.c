@@ -83,9 +83,10 @@ static void setup(void)
 
 static struct mls_group *restore(int i)
 {
+	const struct mls_own_key key = {stage.member[i].signature_key, stage.member[i].signer};
 	struct mls_group *g;
 
-	MUST(mls_group_restore(&options, stage.member[i].signer, stage.saved[i].data, stage.saved[i].len, &g));
+	MUST(mls_group_restore(&options, &key, 1, stage.saved[i].data, stage.saved[i].len, &g));
 	return g;
 }
 
@@ -129,9 +130,10 @@ static void welcome(struct cv_span in)
 
 static void saved(struct cv_span in)
 {
+	const struct mls_own_key key = {stage.member[0].signature_key, stage.member[0].signer};
 	struct mls_group *g;
 
-	if (mls_group_restore(&options, stage.member[0].signer, in.data, in.len, &g))
+	if (mls_group_restore(&options, &key, 1, in.data, in.len, &g))
 		return;
 	give(g, in);
 	mls_group_free(g);

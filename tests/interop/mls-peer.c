@@ -338,6 +338,7 @@ static int cmd_leave(struct peer_member *m, const json_t *in, json_t *out)
 /* The group goes to bytes and back, as after a restart. */
 static int cmd_save_restore(struct peer_member *m, const json_t *in, json_t *out)
 {
+	const struct mls_own_key key = {mls_sign_key_public(m->key), mls_sign_key_signer(m->key)};
 	struct mls_group_options o = peer_options(in);
 	struct mls_group *again;
 	struct cv_buf b;
@@ -346,7 +347,7 @@ static int cmd_save_restore(struct peer_member *m, const json_t *in, json_t *out
 	cv_buf_init_secret(&b, MLS_MESSAGE_MAX * 4);
 	err = mls_group_save(m->group, &b);
 	if (!err)
-		err = mls_group_restore(&o, mls_sign_key_signer(m->key), b.data, b.len, &again);
+		err = mls_group_restore(&o, &key, 1, b.data, b.len, &again);
 	if (!err) {
 		mls_group_free(m->group);
 		m->group = again;

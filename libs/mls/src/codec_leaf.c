@@ -111,7 +111,7 @@ void mls_put_credential(struct cv_buf *b, const struct mls_credential *c)
 static int get_list16(struct cv_reader *r, struct cv_span *ret)
 {
 	struct cv_span list;
-	int err = cv_reader_get_vec(r, 2 * 65536, &list);
+	int err = cv_reader_get_vec(r, 2 * MLS_TYPES_MAX, &list);
 
 	if (err)
 		return err;

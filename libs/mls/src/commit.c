@@ -191,47 +191,56 @@ static int put_path(struct stage *s, const struct new_path *path, struct cv_buf 
 
 /* --- the message --- */
 
-int mls_commit_finish(struct stage *s, const struct mls_member *member, struct cv_span proposals, bool with_path,
-		      uint16_t wire_format, struct new_path *path, struct cv_buf *out)
+int mls_commit_prepare(struct stage *s, const struct mls_member *member, struct cv_span proposals, bool with_path,
+		       uint16_t wire_format, struct new_path *path, struct commit_message *m)
 {
 	struct mls_group *g = s->g;
 	/* A member signs with the key of its leaf in force; an external committer has only the new one. */
 	const struct mls_signer *signer = s->committer.type == MLS_SENDER_MEMBER ? &g->cur->signer : &s->next->signer;
-	struct framed f = {.wire_format = wire_format};
-	struct cv_buf body;
+	struct framed *f = &m->framed;
 	int err = with_path ? make_path(s, member, path) : 0;
 
-	cv_buf_init(&body, MLS_MESSAGE_MAX);
-	mls_put_span(&body, proposals);
-	cv_buf_put_u8(&body, with_path);
+	*f = (struct framed){.wire_format = wire_format};
+	cv_buf_init(&m->body, MLS_MESSAGE_MAX);
+	mls_put_span(&m->body, proposals);
+	cv_buf_put_u8(&m->body, with_path);
 	if (!err)
 		err = mls_stage_check_tree(s);
 	if (!err)
 		err = mls_stage_context(s);
 	if (!err && with_path)
-		err = put_path(s, path, &body);
+		err = put_path(s, path, &m->body);
 	if (!err)
-		err = cv_buf_status(&body);
+		err = cv_buf_status(&m->body);
 	if (!err)
-		err = mls_framed_init(&f, g->cur, wire_format, MLS_CONTENT_COMMIT, s->authenticated_data,
-				      SPAN(body.data, body.len));
+		err = mls_framed_init(f, g->cur, wire_format, MLS_CONTENT_COMMIT, s->authenticated_data,
+				      SPAN(m->body.data, m->body.len));
 	if (!err && s->committer.type != MLS_SENDER_MEMBER) {
-		cv_buf_done(&f.encoded);
-		f.content.sender = (struct sender){.type = s->committer.type};
-		err = mls_framed_encode(&f);
+		cv_buf_done(&f->encoded);
+		f->content.sender = (struct sender){.type = s->committer.type};
+		err = mls_framed_encode(f);
 	}
 	if (!err)
-		err = mls_framed_sign(&f, signer, SPAN(g->cur->context.data, g->cur->context.len));
+		err = mls_framed_sign(f, signer, SPAN(g->cur->context.data, g->cur->context.len));
 	if (!err)
-		err = mls_stage_schedule(s, &f);
+		err = mls_stage_schedule(s, f);
 	if (!err)
 		err = mls_stage_ask(s);
-	f.auth.confirmation_tag = SPAN(s->next->confirmation_tag, g->crypto.suite->nh);
-	if (!err)
-		err = mls_framed_protect(&f, g->cur, &g->crypto, &g->opt, out);
-	mls_framed_done(&f);
-	cv_buf_done(&body);
+	f->auth.confirmation_tag = SPAN(s->next->confirmation_tag, g->crypto.suite->nh);
 	return err;
+}
+
+int mls_commit_protect(struct stage *s, struct commit_message *m, struct cv_buf *out)
+{
+	struct mls_group *g = s->g;
+
+	return mls_framed_protect(&m->framed, g->cur, &g->crypto, &g->opt, out);
+}
+
+void mls_commit_message_done(struct commit_message *m)
+{
+	mls_framed_done(&m->framed);
+	cv_buf_done(&m->body);
 }
 
 void mls_commit_output_done(struct mls_commit_output *o)
@@ -266,6 +275,7 @@ static int make_output(struct stage *s, const struct mls_commit *what, const str
 int mls_group_commit(struct mls_group *g, const struct mls_commit *what, struct mls_commit_output *ret)
 {
 	struct mls_commit_output out;
+	struct commit_message m = {0};
 	struct new_path path = {0};
 	struct cv_buf proposals;
 	struct stage s = {.g = g, .own = true, .authenticated_data = what->authenticated_data};
@@ -289,11 +299,12 @@ int mls_group_commit(struct mls_group *g, const struct mls_commit *what, struct 
 		err = mls_stage_apply(&s);
 	with_path = s.needs_path || what->force_path || what->member;
 	if (!err)
-		err = mls_commit_finish(&s, what->member, SPAN(proposals.data, proposals.len), with_path,
-					g->opt.public_handshake ? MLS_PUBLIC_MESSAGE : MLS_PRIVATE_MESSAGE, &path,
-					&out.commit);
+		err = mls_commit_prepare(&s, what->member, SPAN(proposals.data, proposals.len), with_path,
+					 g->opt.public_handshake ? MLS_PUBLIC_MESSAGE : MLS_PRIVATE_MESSAGE, &path, &m);
 	if (!err)
 		err = make_output(&s, what, &path, &out);
+	if (!err)
+		err = mls_commit_protect(&s, &m, &out.commit);
 	if (!err) {
 		g->pending = s.next;
 		s.next = NULL;
@@ -301,6 +312,7 @@ int mls_group_commit(struct mls_group *g, const struct mls_commit *what, struct 
 	} else {
 		mls_commit_output_done(&out);
 	}
+	mls_commit_message_done(&m);
 	mls_path_wipe(&path);
 	mls_stage_done(&s);
 	cv_buf_done(&proposals);

@@ -48,6 +48,9 @@ int mls_crypto_hmac(struct mls_crypto *c, struct cv_span key, const struct cv_sp
 	for (size_t i = 0; i < block; i++)
 		pad[i] ^= 0x36 ^ 0x5c;
 	err = digest_parts(c, SPAN(pad, block), &in, 1, ret);
+	/* The state of a digest that is done is its output: here mostly a key. */
+	if (!err && EVP_DigestInit_ex2(c->md_ctx, NULL, NULL) != 1)
+		err = CV_ECRYPTO;
 out:
 	cv_wipe(pad, sizeof(pad));
 	cv_wipe(inner, sizeof(inner));
@@ -170,14 +173,10 @@ int mls_crypto_random_secret(struct mls_crypto *c, size_t len, struct cv_secret 
 	return err;
 }
 
-int mls_crypto_seal(struct mls_crypto *c, const uint8_t *key, const uint8_t *nonce, struct cv_span aad,
-		    struct cv_span pt, uint8_t *ret)
+static int seal(EVP_CIPHER_CTX *x, struct cv_span aad, struct cv_span pt, uint8_t *ret)
 {
-	EVP_CIPHER_CTX *x = c->cipher_ctx;
 	int n;
 
-	if (EVP_EncryptInit_ex2(x, c->cipher, key, nonce, NULL) != 1)
-		return CV_ECRYPTO;
 	if (aad.len && EVP_EncryptUpdate(x, NULL, &n, aad.data, (int)aad.len) != 1)
 		return CV_ECRYPTO;
 	if (pt.len && EVP_EncryptUpdate(x, ret, &n, pt.data, (int)pt.len) != 1)
@@ -187,20 +186,26 @@ int mls_crypto_seal(struct mls_crypto *c, const uint8_t *key, const uint8_t *non
 	return EVP_CIPHER_CTX_ctrl(x, EVP_CTRL_AEAD_GET_TAG, TAG_LEN, ret + pt.len) == 1 ? 0 : CV_ECRYPTO;
 }
 
-int mls_crypto_open(struct mls_crypto *c, const uint8_t *key, const uint8_t *nonce, struct cv_span aad,
-		    struct cv_span ct, uint8_t *ret)
+int mls_crypto_seal(struct mls_crypto *c, const uint8_t *key, const uint8_t *nonce, struct cv_span aad,
+		    struct cv_span pt, uint8_t *ret)
 {
-	EVP_CIPHER_CTX *x = c->cipher_ctx;
+	int err = CV_ECRYPTO;
+
+	if (EVP_EncryptInit_ex2(c->cipher_ctx, c->cipher, key, nonce, NULL) == 1)
+		err = seal(c->cipher_ctx, aad, pt, ret);
+	/* A context would keep the key until its next use: no message key lives longer than its message. */
+	EVP_CIPHER_CTX_reset(c->cipher_ctx);
+	return err;
+}
+
+static int open(EVP_CIPHER_CTX *x, struct cv_span aad, struct cv_span ct, uint8_t *ret)
+{
+	size_t len = ct.len - TAG_LEN;
 	uint8_t tag[TAG_LEN];
-	size_t len;
 	int n;
 
-	if (ct.len < TAG_LEN)
-		return CV_EAUTH;
-	len = ct.len - TAG_LEN;
 	memcpy(tag, ct.data + len, TAG_LEN);
-	if (EVP_DecryptInit_ex2(x, c->cipher, key, nonce, NULL) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(x, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, tag) != 1)
+	if (EVP_CIPHER_CTX_ctrl(x, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, tag) != 1)
 		return CV_ECRYPTO;
 	if (aad.len && EVP_DecryptUpdate(x, NULL, &n, aad.data, (int)aad.len) != 1)
 		return CV_ECRYPTO;
@@ -210,4 +215,17 @@ int mls_crypto_open(struct mls_crypto *c, const uint8_t *key, const uint8_t *non
 		return 0;
 	cv_wipe(ret, len);
 	return CV_EAUTH;
+}
+
+int mls_crypto_open(struct mls_crypto *c, const uint8_t *key, const uint8_t *nonce, struct cv_span aad,
+		    struct cv_span ct, uint8_t *ret)
+{
+	int err = CV_ECRYPTO;
+
+	if (ct.len < TAG_LEN)
+		return CV_EAUTH;
+	if (EVP_DecryptInit_ex2(c->cipher_ctx, c->cipher, key, nonce, NULL) == 1)
+		err = open(c->cipher_ctx, aad, ct, ret);
+	EVP_CIPHER_CTX_reset(c->cipher_ctx);
+	return err;
 }

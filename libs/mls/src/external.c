@@ -94,6 +94,7 @@ static int commit(struct mls_group *g, const struct mls_member *member, const st
 			  .authenticated_data = j->authenticated_data};
 	uint8_t kem_output[MLS_PUBLIC_MAX];
 	uint32_t former = UINT32_MAX;
+	struct commit_message m = {0};
 	struct new_path path = {0};
 	struct cv_buf proposals;
 	int err;
@@ -115,13 +116,16 @@ static int commit(struct mls_group *g, const struct mls_member *member, const st
 	if (!err)
 		err = take_place(&s, member);
 	if (!err)
-		err = mls_commit_finish(&s, member, SPAN(proposals.data, proposals.len), true, MLS_PUBLIC_MESSAGE,
-					&path, out);
+		err = mls_commit_prepare(&s, member, SPAN(proposals.data, proposals.len), true, MLS_PUBLIC_MESSAGE,
+					 &path, &m);
+	if (!err)
+		err = mls_commit_protect(&s, &m, out);
 	if (!err) {
 		mls_epoch_free(g->cur);
 		g->cur = s.next;
 		s.next = NULL;
 	}
+	mls_commit_message_done(&m);
 	mls_path_wipe(&path);
 	mls_stage_done(&s);
 	cv_buf_done(&proposals);

@@ -247,19 +247,19 @@ static int protect_private(struct framed *f, struct epoch *e, struct mls_crypto 
 			   struct cv_buf *out)
 {
 	uint8_t guard[REUSE_GUARD_LEN], sender_data[SENDER_DATA_LEN + TAG_LEN];
-	struct message_key k = {0};
+	struct ratchet_step step = {0};
 	struct cv_buf ct;
 	int err;
 
 	cv_buf_init(&ct, FRAME_MAX);
 	err = cv_rng_fill(c->rng, guard, sizeof(guard));
 	if (!err)
-		err = mls_secret_tree_next(e->secret_tree, c, e->own, kind_of(f->content.content_type), &k);
-	apply_guard(&k, guard);
+		err = mls_secret_tree_next(e->secret_tree, c, e->own, kind_of(f->content.content_type), &step);
+	apply_guard(&step.key, guard);
 	if (!err)
-		err = seal_content(f, c, &k, padding, &ct);
+		err = seal_content(f, c, &step.key, padding, &ct);
 	if (!err)
-		err = seal_sender_data(f, e, c, k.generation, guard, SPAN(ct.data, ct.len), sender_data);
+		err = seal_sender_data(f, e, c, step.key.generation, guard, SPAN(ct.data, ct.len), sender_data);
 	if (!err) {
 		mls_put_message_head(out, MLS_PRIVATE_MESSAGE);
 		mls_put_span(out, f->content.group_id);
@@ -269,7 +269,11 @@ static int protect_private(struct framed *f, struct epoch *e, struct mls_crypto 
 		cv_buf_put_vec(out, sender_data, sizeof(sender_data));
 		err = cv_buf_put_vec(out, ct.data, ct.len);
 	}
-	cv_wipe(&k, sizeof(k));
+	/* Either the message is whole, and its key used up, or neither. */
+	if (err)
+		mls_ratchet_step_drop(&step);
+	else
+		mls_ratchet_step_keep(&step);
 	cv_buf_done(&ct);
 	return err;
 }

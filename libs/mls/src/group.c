@@ -191,6 +191,22 @@ void mls_group_enter(struct mls_group *g, struct epoch *next)
 	g->cur = next;
 }
 
+void mls_group_forget_secrets(struct mls_group *g)
+{
+	mls_group_clear_pending(g);
+	mls_forget_kept(g);
+	for (size_t i = 0; i < PAST_EPOCHS_MAX; i++) {
+		mls_epoch_free(g->past[i]);
+		g->past[i] = NULL;
+	}
+	cv_wipe(g->resumption, sizeof(g->resumption));
+	g->n_resumption = 0;
+	cv_wipe(&g->cur->secrets, sizeof(g->cur->secrets));
+	cv_wipe(&g->cur->keys, sizeof(g->cur->keys));
+	mls_secret_tree_free(g->cur->secret_tree);
+	g->cur->secret_tree = NULL;
+}
+
 struct epoch *mls_group_find_epoch(struct mls_group *g, uint64_t epoch)
 {
 	if (g->cur->gc.epoch == epoch)

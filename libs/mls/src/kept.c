@@ -51,6 +51,14 @@ int mls_keep_proposal(struct mls_group *g, struct cv_span ref, const struct send
 	return 0;
 }
 
+void mls_drop_proposal(struct mls_group *g)
+{
+	struct kept_proposal *k = g->kept[--g->n_kept];
+
+	g->kept_bytes -= k->raw.len;
+	kept_free(k);
+}
+
 const struct kept_proposal *mls_find_kept(const struct mls_group *g, struct cv_span ref)
 {
 	if (ref.len != g->crypto.suite->nh)
@@ -63,8 +71,11 @@ const struct kept_proposal *mls_find_kept(const struct mls_group *g, struct cv_s
 
 int mls_keep_update(struct mls_group *g, const struct mls_hpke_key *key, struct mls_signer signer)
 {
-	struct own_update *u = cv_malloc((g->n_updates + 1) * sizeof(*u));
+	struct own_update *u;
 
+	if (g->n_updates == MLS_OWN_UPDATES_MAX)
+		return CV_ELIMIT;
+	u = cv_malloc((g->n_updates + 1) * sizeof(*u));
 	if (!u)
 		return CV_ENOMEM;
 	/* Not realloc: the old block holds private keys and must not be left behind. */
@@ -78,6 +89,11 @@ int mls_keep_update(struct mls_group *g, const struct mls_hpke_key *key, struct 
 	u->priv = key->priv;
 	u->signer = signer;
 	return 0;
+}
+
+void mls_drop_update(struct mls_group *g)
+{
+	cv_wipe(&g->updates[--g->n_updates], sizeof(*g->updates));
 }
 
 void mls_forget_kept(struct mls_group *g)

@@ -177,11 +177,11 @@ static int read_required(struct cv_span data, struct required *ret)
 	int err;
 
 	cv_reader_init(&r, data.data, data.len);
-	err = cv_reader_get_vec(&r, 2 * 65536, &ret->extensions);
+	err = cv_reader_get_vec(&r, 2 * MLS_TYPES_MAX, &ret->extensions);
 	if (!err)
-		err = cv_reader_get_vec(&r, 2 * 65536, &ret->proposals);
+		err = cv_reader_get_vec(&r, 2 * MLS_TYPES_MAX, &ret->proposals);
 	if (!err)
-		err = cv_reader_get_vec(&r, 2 * 65536, &ret->credentials);
+		err = cv_reader_get_vec(&r, 2 * MLS_TYPES_MAX, &ret->credentials);
 	if (!err)
 		err = cv_reader_end(&r);
 	if (!err && (ret->extensions.len % 2 || ret->proposals.len % 2 || ret->credentials.len % 2))
@@ -277,6 +277,7 @@ int mls_check_context_extensions(struct cv_span extensions)
 	struct required required;
 	struct cv_reader r, list;
 	struct cv_span data;
+	size_t n = 0;
 	int err = 0;
 
 	if (!mls_extension_find(extensions, MLS_EXT_REQUIRED_CAPABILITIES, &data))
@@ -288,7 +289,7 @@ int mls_check_context_extensions(struct cv_span extensions)
 	if (!err)
 		err = cv_reader_end(&r);
 	while (!err && list.left)
-		err = get_external_sender(&list, &sender);
+		err = n++ < MLS_SENDERS_MAX ? get_external_sender(&list, &sender) : CV_ELIMIT;
 	return err;
 }
 

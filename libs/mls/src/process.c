@@ -252,10 +252,7 @@ static int take_commit(struct mls_group *g, const struct framed *f, struct mls_r
 		err = report(&s, r);
 	if (!err && s.removes_us) {
 		g->removed = true;
-		mls_group_clear_pending(g);
-		mls_forget_kept(g);
-		cv_wipe(&g->cur->secrets, sizeof(g->cur->secrets));
-		cv_wipe(&g->cur->keys, sizeof(g->cur->keys));
+		mls_group_forget_secrets(g);
 	} else if (!err) {
 		struct epoch *next = s.next;
 

@@ -37,7 +37,6 @@ static int send_body(struct mls_group *g, struct cv_buf *body, int err, struct c
 	uint8_t ref[DIGEST_MAX];
 	struct proposal p;
 	struct cv_reader r;
-	size_t start = out->len;
 
 	if (!err && mls_group_ended(g))
 		err = CV_ESTATE;
@@ -52,12 +51,14 @@ static int send_body(struct mls_group *g, struct cv_buf *body, int err, struct c
 		err = mls_framed_sign(&f, &g->cur->signer, SPAN(g->cur->context.data, g->cur->context.len));
 	if (!err)
 		err = mls_framed_ref(&f, &g->crypto, ref);
-	if (!err)
-		err = mls_framed_protect(&f, g->cur, &g->crypto, &g->opt, out);
+	/* Kept first: a proposal that is out, and unknown here, could not be committed. */
 	if (!err)
 		err = mls_keep_proposal(g, SPAN(ref, g->crypto.suite->nh), &f.content.sender, raw);
-	if (err)
-		out->len = start;
+	if (!err) {
+		err = mls_framed_protect(&f, g->cur, &g->crypto, &g->opt, out);
+		if (err)
+			mls_drop_proposal(g);
+	}
 	mls_framed_done(&f);
 	cv_buf_done(body);
 	return err;
@@ -87,6 +88,7 @@ int mls_group_propose_update(struct mls_group *g, const struct mls_member *membe
 	struct mls_hpke_key key = {0};
 	struct leaf_parts parts = {.source = MLS_LEAF_UPDATE, .group_id = e->gc.group_id, .index = e->own};
 	struct mls_signer signer = member ? member->signer : e->signer;
+	size_t n = g->n_updates;
 	struct cv_buf body;
 	int err = mls_group_ended(g) ? CV_ESTATE : mls_kem_generate(&g->crypto, &key);
 
@@ -100,7 +102,10 @@ int mls_group_propose_update(struct mls_group *g, const struct mls_member *membe
 	if (!err)
 		err = mls_keep_update(g, &key, signer);
 	mls_hpke_key_wipe(&key);
-	return send_body(g, &body, err, authenticated_data, out);
+	err = send_body(g, &body, err, authenticated_data, out);
+	if (err && g->n_updates > n)
+		mls_drop_update(g);
+	return err;
 }
 
 int mls_group_propose_extensions(struct mls_group *g, const struct mls_extension *extensions, size_t n_extensions,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A group on disk: everything but a pending commit. The form is our own and carries a version. */
+/* A group on disk. The form is our own and carries a version. */
 #include <string.h>
 
 #include <base/alloc.h>
 
 #include "state.h"
 
-#define SAVE_VERSION 1
+#define SAVE_VERSION 2
 #define SAVE_MAX     (64u << 20)
 
 static void put_secret(struct cv_buf *b, const struct cv_secret *s)
@@ -156,8 +156,45 @@ static int get_kept(struct cv_reader *r, struct mls_group *g)
 	return err;
 }
 
-static int get_updates(struct cv_reader *r, struct mls_group *g, struct mls_signer signer)
+/* --- signers --- */
+
+struct signers {
+	const struct mls_own_key *keys;
+	size_t n;
+};
+
+static int find_signer(const struct signers *s, const struct leaf_node *leaf, struct mls_signer *ret)
 {
+	for (size_t i = 0; i < s->n; i++) {
+		if (!mls_span_equal(s->keys[i].public_key, leaf->v.signature_key))
+			continue;
+		*ret = s->keys[i].signer;
+		return 0;
+	}
+	return CV_ENOTFOUND;
+}
+
+static int find_own_signer(const struct signers *s, struct epoch *e)
+{
+	return find_signer(s, mls_tree_leaf(e->tree, e->own), &e->signer);
+}
+
+/* An Update may bring a new signature key: it stands in the proposal. */
+static int find_update_signer(const struct signers *s, const struct mls_group *g, struct cv_span encryption_key,
+			      struct mls_signer *ret)
+{
+	for (size_t i = 0; i < g->n_kept; i++) {
+		const struct proposal *p = &g->kept[i]->p;
+
+		if (p->type == MLS_PROPOSAL_UPDATE && mls_span_equal(p->update.v.encryption_key, encryption_key))
+			return find_signer(s, &p->update, ret);
+	}
+	return CV_EFORMAT;
+}
+
+static int get_updates(struct cv_reader *r, struct mls_group *g, const struct signers *signers)
+{
+	struct mls_signer signer;
 	struct mls_hpke_key key = {.pub_len = MLS_PUBLIC_MAX};
 	uint32_t n;
 	int err = cv_reader_get_u32(r, &n);
@@ -166,6 +203,8 @@ static int get_updates(struct cv_reader *r, struct mls_group *g, struct mls_sign
 		err = cv_reader_copy(r, key.pub, MLS_PUBLIC_MAX);
 		if (!err)
 			err = get_secret(r, &key.priv);
+		if (!err)
+			err = find_update_signer(signers, g, SPAN(key.pub, g->crypto.suite->npk), &signer);
 		if (!err)
 			err = mls_keep_update(g, &key, signer);
 	}
@@ -202,18 +241,32 @@ int mls_group_save(const struct mls_group *g, struct cv_buf *out)
 {
 	size_t nh = g->crypto.suite->nh, n_past = 0;
 
-	if (g->pending || g->removed)
+	if (g->removed)
 		return CV_ESTATE;
 	while (n_past < PAST_EPOCHS_MAX && g->past[n_past])
 		n_past++;
 	cv_buf_put_u8(out, SAVE_VERSION);
 	cv_buf_put_u16(out, g->crypto.suite->id);
 	put_epoch(g->cur, nh, out);
+	cv_buf_put_u8(out, g->pending != NULL);
+	if (g->pending)
+		put_epoch(g->pending, nh, out);
 	cv_buf_put_u8(out, (uint8_t)n_past);
 	for (size_t i = 0; i < n_past; i++)
 		put_epoch(g->past[i], nh, out);
 	put_kept(g, out);
 	return cv_buf_status(out);
+}
+
+static int get_pending(struct cv_reader *r, struct mls_group *g, const struct signers *signers)
+{
+	uint8_t has;
+	int err = cv_reader_get_u8(r, &has);
+
+	if (err || !has)
+		return err;
+	err = has == 1 ? get_epoch(r, g->crypto.suite->nh, &g->pending) : CV_EFORMAT;
+	return err ? err : find_own_signer(signers, g->pending);
 }
 
 static int get_past(struct cv_reader *r, struct mls_group *g)
@@ -234,9 +287,10 @@ static int get_past(struct cv_reader *r, struct mls_group *g)
 	return err;
 }
 
-int mls_group_restore(const struct mls_group_options *options, struct mls_signer signer, const void *data, size_t len,
-		      struct mls_group **ret)
+int mls_group_restore(const struct mls_group_options *options, const struct mls_own_key *keys, size_t n_keys,
+		      const void *data, size_t len, struct mls_group **ret)
 {
+	const struct signers signers = {keys, n_keys};
 	struct mls_group *g;
 	struct cv_reader r;
 	uint16_t suite;
@@ -257,11 +311,15 @@ int mls_group_restore(const struct mls_group_options *options, struct mls_signer
 	if (!err && g->cur->gc.suite != suite)
 		err = CV_EFORMAT;
 	if (!err)
+		err = find_own_signer(&signers, g->cur);
+	if (!err)
+		err = get_pending(&r, g, &signers);
+	if (!err)
 		err = get_past(&r, g);
 	if (!err)
 		err = get_kept(&r, g);
 	if (!err)
-		err = get_updates(&r, g, signer);
+		err = get_updates(&r, g, &signers);
 	if (!err)
 		err = get_resumption(&r, g);
 	if (!err)
@@ -270,7 +328,6 @@ int mls_group_restore(const struct mls_group_options *options, struct mls_signer
 		mls_group_free(g);
 		return err;
 	}
-	g->cur->signer = signer;
 	*ret = g;
 	return 0;
 }

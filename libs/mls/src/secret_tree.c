@@ -144,18 +144,21 @@ static int turn(struct mls_crypto *c, struct cv_secret *secret, uint32_t generat
 }
 
 int mls_secret_tree_next(struct secret_tree *t, struct mls_crypto *c, uint32_t leaf, enum ratchet_kind kind,
-			 struct message_key *ret)
+			 struct ratchet_step *ret)
 {
-	struct ratchet *r;
-	int err = find_ratchet(t, c, leaf, kind, &r);
+	struct ratchet_step s = {0};
+	int err = find_ratchet(t, c, leaf, kind, &s.ratchet);
 
 	if (err)
 		return err;
-	if (r->generation == UINT32_MAX)
+	if (s.ratchet->generation == UINT32_MAX)
 		return CV_ELIMIT;
-	err = turn(c, &r->secret, r->generation, ret);
+	s.secret = s.ratchet->secret;
+	s.generation = s.ratchet->generation;
+	err = turn(c, &s.secret, s.generation++, &s.key);
 	if (!err)
-		r->generation++;
+		*ret = s;
+	cv_wipe(&s, sizeof(s));
 	return err;
 }
 
@@ -228,7 +231,7 @@ int mls_secret_tree_get(struct secret_tree *t, struct mls_crypto *c, uint32_t le
 		mls_ratchet_step_drop(&s);
 	else
 		*ret = s;
-	cv_wipe(&s.key, sizeof(s.key));
+	cv_wipe(&s, sizeof(s));
 	return err;
 }
 

@@ -35,7 +35,7 @@ struct secret_tree {
 	uint32_t n_leaves;
 	struct secret_node *root;
 };
-/* What opening one message will change, prepared beforehand so that keeping it cannot fail. */
+/* What sealing or opening one message will change, prepared beforehand so that keeping it cannot fail. */
 struct ratchet_step {
 	struct ratchet *ratchet;
 	struct cv_secret secret;
@@ -48,9 +48,12 @@ int mls_secret_tree_new(uint32_t n_leaves, const struct cv_secret *encryption_se
 			struct secret_tree **ret) CV_NODISCARD;
 void mls_secret_tree_free(struct secret_tree *t);
 
-/* The next key for sending. CV_ELIMIT when the generations are used up. */
+/*
+ * The next key for sending; nothing changes until mls_ratchet_step_keep, which must come before anything sealed with it
+ * goes out. CV_ELIMIT when the generations are used up.
+ */
 int mls_secret_tree_next(struct secret_tree *t, struct mls_crypto *c, uint32_t leaf, enum ratchet_kind kind,
-			 struct message_key *ret) CV_NODISCARD;
+			 struct ratchet_step *ret) CV_NODISCARD;
 /*
  * The key of one generation for receiving; nothing changes until mls_ratchet_step_keep. CV_EREPLAY when used or no
  * longer held, CV_ELIMIT when more than `max_forward` ahead. At most `max_skipped` keys are held back.

@@ -78,6 +78,11 @@ int mls_epoch_tree_hash(struct epoch *e, struct mls_crypto *c, uint8_t *ret) CV_
 int mls_group_new(const struct mls_group_options *options, uint16_t suite, struct mls_group **ret) CV_NODISCARD;
 /* `next` becomes the current epoch, which is wiped or kept as a past one. Cannot fail. */
 void mls_group_enter(struct mls_group *g, struct epoch *next);
+/*
+ * For a member who has been removed: "the client SHOULD promptly delete its group state and secret tree" (section
+ * 12.4.2). What is public about the last epoch stays to be looked at.
+ */
+void mls_group_forget_secrets(struct mls_group *g);
 /* The current epoch, or a kept past one; NULL. */
 struct epoch *mls_group_find_epoch(struct mls_group *g, uint64_t epoch);
 bool mls_group_ended(const struct mls_group *g);
@@ -85,8 +90,13 @@ bool mls_group_ended(const struct mls_group *g);
 /* --- kept.c: proposals waiting for a commit --- */
 int mls_keep_proposal(struct mls_group *g, struct cv_span ref, const struct sender *from,
 		      struct cv_span raw) CV_NODISCARD;
+/* Takes the last one back. */
+void mls_drop_proposal(struct mls_group *g);
 const struct kept_proposal *mls_find_kept(const struct mls_group *g, struct cv_span ref);
+/* CV_ELIMIT after MLS_OWN_UPDATES_MAX. */
 int mls_keep_update(struct mls_group *g, const struct mls_hpke_key *key, struct mls_signer signer) CV_NODISCARD;
+/* Takes the last one back: its proposal has not become one. */
+void mls_drop_update(struct mls_group *g);
 void mls_forget_kept(struct mls_group *g);
 
 /* --- leaf.c --- */
@@ -186,7 +196,6 @@ struct staged {
 	struct sender from;
 	bool by_reference;
 	uint32_t index; /* Add: the leaf it got; Update: the sender's */
-	const struct own_update *own_update;
 };
 struct stage {
 	struct mls_group *g;
@@ -252,8 +261,19 @@ int mls_join_welcome(const struct mls_group_options *options, const struct mls_j
 		     struct mls_group **ret) CV_NODISCARD;
 
 /* --- commit.c --- */
-/* What mls_group_join_external shares with mls_group_commit: path, schedule, the message. */
-int mls_commit_finish(struct stage *s, const struct mls_member *member, struct cv_span proposals, bool with_path,
-		      uint16_t wire_format, struct new_path *path, struct cv_buf *out) CV_NODISCARD;
+/* A signed commit before it is protected. */
+struct commit_message {
+	struct framed framed;
+	struct cv_buf body;
+};
+/*
+ * What mls_group_join_external shares with mls_group_commit: path, schedule, the message. It is protected last, when
+ * nothing else can fail any more.
+ */
+int mls_commit_prepare(struct stage *s, const struct mls_member *member, struct cv_span proposals, bool with_path,
+		       uint16_t wire_format, struct new_path *path, struct commit_message *m) CV_NODISCARD;
+int mls_commit_protect(struct stage *s, struct commit_message *m, struct cv_buf *out) CV_NODISCARD;
+/* After success or failure of both; `m` may be zero. */
+void mls_commit_message_done(struct commit_message *m);
 
 #endif

@@ -147,6 +147,19 @@ int person_process(struct person *p, const struct cv_buf *message)
 	return err;
 }
 
+int person_restore(struct person *p, const struct cv_buf *saved)
+{
+	const struct mls_own_key key = {p->member.signature_key, p->member.signer};
+	struct mls_group *g;
+	int err = mls_group_restore(&p->options, &key, 1, saved->data, saved->len, &g);
+
+	if (err)
+		return err;
+	mls_group_free(p->group);
+	p->group = g;
+	return 0;
+}
+
 static void assert_same(struct cv_span a, struct cv_span b)
 {
 	assert_int_equal(a.len, b.len);

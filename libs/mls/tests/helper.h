@@ -53,6 +53,8 @@ int person_join(struct person *p, const struct mls_commit_output *out);
 /* Commits, asserts success, merges; the caller frees *out. */
 void person_commit(struct person *p, const struct mls_commit *what, struct mls_commit_output *out);
 int person_process(struct person *p, const struct cv_buf *message);
+/* Puts what was saved in the place of p->group, with p's own key alone. The group stays as it was on failure. */
+int person_restore(struct person *p, const struct cv_buf *saved);
 /* Both have the same epoch, tree hash, transcript, authenticator and exporter. */
 void assert_agree(struct person *a, struct person *b);
 /* `from` sends, `to` reads, byte for byte. */

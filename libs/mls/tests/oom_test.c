@@ -156,7 +156,9 @@ static int do_save(struct scene *s)
 
 static int do_restore(struct scene *s)
 {
-	return mls_group_restore(&s->b.options, s->b.member.signer, s->gi.data, s->gi.len, &s->g);
+	const struct mls_own_key key = {s->b.member.signature_key, s->b.member.signer};
+
+	return mls_group_restore(&s->b.options, &key, 1, s->gi.data, s->gi.len, &s->g);
 }
 
 static void test_group(void **state)

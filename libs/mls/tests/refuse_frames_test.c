@@ -107,12 +107,15 @@ static void seal_by_hand(struct cast *x, uint32_t leaf, struct cv_span pt)
 	struct epoch *e = x->a.group->cur;
 	uint8_t guard[4] = {1, 2, 3, 4}, sender[12 + TAG_LEN], *to;
 	struct cv_buf aad, ct, plain;
+	struct ratchet_step step;
 	struct message_key k;
 
 	cv_buf_init(&aad, 4096);
 	cv_buf_init(&ct, 4096);
 	cv_buf_init(&plain, 64);
-	assert_int_equal(mls_secret_tree_next(e->secret_tree, c, e->own, RATCHET_APPLICATION, &k), 0);
+	assert_int_equal(mls_secret_tree_next(e->secret_tree, c, e->own, RATCHET_APPLICATION, &step), 0);
+	k = step.key;
+	mls_ratchet_step_keep(&step);
 	for (int i = 0; i < 4; i++)
 		k.nonce[i] ^= guard[i];
 	mls_put_span(&aad, e->gc.group_id);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages out of order and late, commits that win and lose, groups saved and restored. */
+/* Messages out of order and late, commits that win and lose. */
 #include "trio.h"
 
 static void test_out_of_order(void **state)
@@ -70,47 +70,6 @@ static void test_past_epochs(void **state)
 	trio_done(&t);
 }
 
-static void test_save(void **state)
-{
-	struct trio t;
-	struct cv_buf saved, again, m[3], update;
-	struct mls_group *g = NULL;
-
-	trio_init(&t, 11);
-	cv_buf_init_secret(&saved, 1 << 20);
-	cv_buf_init_secret(&again, 1 << 20);
-	cv_buf_init(&update, 4096);
-	for (int i = 0; i < 3; i++) {
-		cv_buf_init(&m[i], 4096);
-		assert_int_equal(mls_group_encrypt(t.a.group, TEXT("hi"), NOTHING, &m[i]), 0);
-	}
-	/* In the middle of things: a skipped key, an Update under way. */
-	assert_int_equal(read_message(&t.b, &m[1]), 0);
-	assert_int_equal(mls_group_propose_update(t.b.group, NULL, NOTHING, &update), 0);
-	assert_int_equal(mls_group_save(t.b.group, &saved), 0);
-	for (size_t cut = 0; cut < saved.len; cut += 7)
-		assert_int_not_equal(mls_group_restore(&t.b.options, t.b.member.signer, saved.data, cut, &g), 0);
-	mls_group_free(t.b.group);
-	assert_int_equal(mls_group_restore(&t.b.options, t.b.member.signer, saved.data, saved.len, &t.b.group), 0);
-	assert_int_equal(mls_group_save(t.b.group, &again), 0);
-	assert_int_equal(saved.len, again.len);
-	assert_memory_equal(saved.data, again.data, saved.len);
-	assert_int_equal(read_message(&t.b, &m[1]), CV_EREPLAY);
-	assert_int_equal(read_message(&t.b, &m[0]), 0);
-	assert_int_equal(read_message(&t.b, &m[2]), 0);
-	assert_int_equal(person_process(&t.a, &update), 0);
-	assert_int_equal(person_process(&t.c, &update), 0);
-	commit_all(&t.a, &t.b, &t.c, &(struct mls_commit){0});
-	assert_speak(&t.b, &t.c);
-	commit_all(&t.c, &t.b, &t.a, &(struct mls_commit){0});
-	for (int i = 0; i < 3; i++)
-		cv_buf_done(&m[i]);
-	cv_buf_done(&saved);
-	cv_buf_done(&again);
-	cv_buf_done(&update);
-	trio_done(&t);
-}
-
 static void test_pending(void **state)
 {
 	struct trio t;
@@ -152,7 +111,6 @@ int main(void)
 		cmocka_unit_test(test_out_of_order),
 		cmocka_unit_test(test_past_epochs),
 		cmocka_unit_test(test_pending),
-		cmocka_unit_test(test_save),
 	};
 
 	return cmocka_run_group_tests_name("mls time", tests, NULL, NULL);

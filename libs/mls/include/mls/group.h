@@ -195,11 +195,22 @@ CV_PUBLIC struct cv_span mls_group_pending_epoch_authenticator(const struct mls_
 CV_PUBLIC int mls_group_tree(const struct mls_group *g, struct cv_buf *out) CV_NODISCARD;
 
 /*
- * Everything of the group except a pending commit, own keys and secrets included; `out` must be secret. Signer, policy
- * and env are handed in again on restore. CV_ESTATE while a commit is pending.
+ * Appends everything of the group, own keys, secrets and a pending commit included; `out` must be secret. Signature
+ * keys, policy and env are the application's, and handed in again on restore. Whoever goes on from an old state, or
+ * from the same one twice, uses keys twice: save after each change and before its message is sent. CV_ESTATE after
+ * removal; CV_ENOMEM; CV_ELIMIT when `out` is too small.
  */
 CV_PUBLIC int mls_group_save(const struct mls_group *g, struct cv_buf *out) CV_NODISCARD;
-CV_PUBLIC int mls_group_restore(const struct mls_group_options *options, struct mls_signer signer, const void *data,
-				size_t len, struct mls_group **ret) CV_NODISCARD;
+/* One of the member's own signature keys. */
+struct mls_own_key {
+	struct cv_span public_key; /* as in LeafNodes; borrowed for the call */
+	struct mls_signer signer;  /* its ctx for the life of the group */
+};
+/*
+ * `keys`: the signature key of the own leaf, and of each Update or commit that waits with another one. CV_ENOTFOUND
+ * when one is missing; CV_EUNSUPPORTED for another version's form; CV_EINVAL (options); CV_ENOMEM; decoding errors.
+ */
+CV_PUBLIC int mls_group_restore(const struct mls_group_options *options, const struct mls_own_key *keys, size_t n_keys,
+				const void *data, size_t len, struct mls_group **ret) CV_NODISCARD;
 
 #endif

@@ -19,20 +19,23 @@
 #include <base/secret.h>
 
 /* Limits on what a peer can send. Each is checked before memory is taken. */
-#define MLS_MESSAGE_MAX    (16u << 20) /* one MLSMessage, or one ratchet tree, in bytes */
-#define MLS_LEAVES_MAX     16384u      /* slots for members in one tree (a power of two) */
-#define MLS_GROUP_ID_MAX   255u        /* bytes */
-#define MLS_IDENTITY_MAX   65536u      /* a credential's content in bytes */
-#define MLS_CERTS_MAX      16u         /* certificates in one chain */
-#define MLS_EXTENSIONS_MAX 256u        /* extensions in one list */
-#define MLS_PROPOSALS_MAX  16384u      /* proposals in one commit */
-#define MLS_KEPT_MAX       4096u       /* proposals waiting for a commit in one epoch */
-#define MLS_KEPT_BYTES_MAX (16u << 20) /* and their size together */
-#define MLS_PSKS_MAX       256u        /* pre-shared keys in one commit */
-#define MLS_PSK_MAX        1024u       /* one external pre-shared key (and its id) in bytes */
-#define MLS_SIGNATURE_MAX  144u        /* any signature of any suite in bytes */
-#define MLS_PUBLIC_MAX     133u        /* any public key of any suite in bytes */
-#define MLS_HASH_MAX       64u         /* KDF.Nh of any suite */
+#define MLS_MESSAGE_MAX     (16u << 20) /* one MLSMessage, or one ratchet tree, in bytes */
+#define MLS_LEAVES_MAX      16384u      /* slots for members in one tree (a power of two) */
+#define MLS_GROUP_ID_MAX    255u        /* bytes */
+#define MLS_IDENTITY_MAX    65536u      /* a credential's content in bytes */
+#define MLS_CERTS_MAX       16u         /* certificates in one chain */
+#define MLS_EXTENSIONS_MAX  256u        /* extensions in one list */
+#define MLS_PROPOSALS_MAX   16384u      /* proposals in one commit */
+#define MLS_TYPES_MAX       256u        /* entries in one list of capabilities, or of required ones */
+#define MLS_SENDERS_MAX     256u        /* external senders of one group */
+#define MLS_KEPT_MAX        4096u       /* proposals waiting for a commit in one epoch */
+#define MLS_KEPT_BYTES_MAX  (16u << 20) /* and their size together */
+#define MLS_OWN_UPDATES_MAX 64u         /* Updates of our own among them */
+#define MLS_PSKS_MAX        256u        /* pre-shared keys in one commit */
+#define MLS_PSK_MAX         1024u       /* one external pre-shared key (and its id) in bytes */
+#define MLS_SIGNATURE_MAX   144u        /* any signature of any suite in bytes */
+#define MLS_PUBLIC_MAX      133u        /* any public key of any suite in bytes */
+#define MLS_HASH_MAX        64u         /* KDF.Nh of any suite */
 
 /* Cipher suites, RFC 9420 section 17.1: KEM, AEAD, hash, signature. All are implemented. */
 enum mls_suite_id {
