@@ -65,6 +65,30 @@ static void test_own_update_cannot_be_committed(void **state)
 	trio_done(&t);
 }
 
+/* Each holds a private key: whoever loops is told. The next epoch begins anew. */
+static void test_own_updates_are_bounded(void **state)
+{
+	struct trio t;
+	struct cv_buf update;
+	size_t n = 0;
+	int err;
+
+	trio_init(&t, 3);
+	cv_buf_init(&update, 1 << 20);
+	do {
+		cv_buf_reset(&update);
+		err = mls_group_propose_update(t.a.group, NULL, NOTHING, &update);
+	} while (!err && ++n < 1000);
+	assert_int_equal(err, CV_ELIMIT);
+	assert_int_equal(n, MLS_OWN_UPDATES_MAX);
+	assert_int_equal(update.len, 0);
+	assert_int_equal(mls_group_n_proposals(t.a.group), n);
+	commit_all(&t.b, &t.a, &t.c, &(struct mls_commit){0});
+	assert_int_equal(mls_group_propose_update(t.a.group, NULL, NOTHING, &update), 0);
+	cv_buf_done(&update);
+	trio_done(&t);
+}
+
 static void test_psk(void **state)
 {
 	struct mls_psk_question external = {.usage = MLS_PSK_EXTERNAL, .psk_id = TEXT("id")}, resumption;
@@ -345,6 +369,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_proposals_by_reference),
 		cmocka_unit_test(test_own_update_cannot_be_committed),
+		cmocka_unit_test(test_own_updates_are_bounded),
 		cmocka_unit_test(test_psk),
 		cmocka_unit_test(test_public_handshake),
 		cmocka_unit_test(test_extensions),

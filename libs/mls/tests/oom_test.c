@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation fails once: the call says CV_ENOMEM, nothing leaks, nothing changes, and the next try succeeds. */
-#include "helper.h"
-
-#include <base/alloc.h>
-
-#include "../src/state.h"
+/* Allocations that fail in the life of a group: creation, commits, messages, external joins, saving. */
+#include "oom.h"
 
 struct scene {
 	struct world w;
@@ -47,46 +43,15 @@ static void scene_done(struct scene *s)
 	mls_group_free(s->g);
 }
 
-/* Calls `op` with the n-th allocation failing, n = 0, 1, … until one run needs fewer. */
-static void every_allocation(struct scene *s, int (*op)(struct scene *s), const struct person *unchanged)
+static int do_create(void *ctx)
 {
-	struct cv_span auth = {0};
-	uint64_t epoch = 0;
-	uint8_t before[32];
-
-	if (unchanged) {
-		epoch = mls_group_epoch(unchanged->group);
-		memcpy(before, mls_group_epoch_authenticator(unchanged->group).data, 32);
-	}
-	for (long n = 0;; n++) {
-		long made;
-		int err;
-
-		cv_alloc_fail_at(n);
-		err = op(s);
-		made = cv_alloc_count();
-		cv_alloc_fail_at(-1);
-		if (made <= n) {
-			assert_int_equal(err, 0);
-			assert_true(n > 2); /* it has allocated at all */
-			return;
-		}
-		assert_int_equal(err, CV_ENOMEM);
-		if (!unchanged)
-			continue;
-		auth = mls_group_epoch_authenticator(unchanged->group);
-		assert_int_equal(mls_group_epoch(unchanged->group), epoch);
-		assert_memory_equal(auth.data, before, 32);
-	}
-}
-
-static int do_create(struct scene *s)
-{
+	struct scene *s = ctx;
 	return mls_group_create(&s->d.options, 1, &s->d.member, TEXT("new"), NULL, 0, &s->g);
 }
 
-static int do_offer(struct scene *s)
+static int do_offer(void *ctx)
 {
+	struct scene *s = ctx;
 	struct mls_key_package *kp = NULL;
 	int err = mls_key_package_new(&s->w.env, 1, &s->c.member, NOW, NOW + 10, &kp);
 
@@ -94,8 +59,9 @@ static int do_offer(struct scene *s)
 	return err;
 }
 
-static int do_commit(struct scene *s)
+static int do_commit(void *ctx)
 {
+	struct scene *s = ctx;
 	struct cv_span add = mls_key_package_message(s->d.kp);
 
 	return mls_group_commit(
@@ -103,8 +69,9 @@ static int do_commit(struct scene *s)
 		&(struct mls_commit){.adds = &add, .n_adds = 1, .force_path = true, .want_group_info = true}, &s->out);
 }
 
-static int do_process(struct scene *s)
+static int do_process(void *ctx)
 {
+	struct scene *s = ctx;
 	struct mls_received r;
 	int err = mls_group_process(s->b.group, s->out.commit.data, s->out.commit.len, &r);
 
@@ -113,19 +80,22 @@ static int do_process(struct scene *s)
 	return err;
 }
 
-static int do_join(struct scene *s)
+static int do_join(void *ctx)
 {
+	struct scene *s = ctx;
 	return person_join(&s->c, &s->welcome);
 }
 
-static int do_encrypt(struct scene *s)
+static int do_encrypt(void *ctx)
 {
+	struct scene *s = ctx;
 	cv_buf_reset(&s->msg);
 	return mls_group_encrypt(s->a.group, TEXT("text"), TEXT("header"), &s->msg);
 }
 
-static int do_read(struct scene *s)
+static int do_read(void *ctx)
 {
+	struct scene *s = ctx;
 	struct mls_received r;
 	int err = mls_group_process(s->b.group, s->msg.data, s->msg.len, &r);
 
@@ -134,28 +104,32 @@ static int do_read(struct scene *s)
 	return err;
 }
 
-static int do_propose(struct scene *s)
+static int do_propose(void *ctx)
 {
+	struct scene *s = ctx;
 	cv_buf_reset(&s->msg);
 	return mls_group_propose_update(s->a.group, NULL, NOTHING, &s->msg);
 }
 
-static int do_external(struct scene *s)
+static int do_external(void *ctx)
 {
+	struct scene *s = ctx;
 	struct mls_external_join j = {.group_info = SPAN_OF(s->gi)};
 
 	cv_buf_reset(&s->msg);
 	return mls_group_join_external(&s->d.options, &s->d.member, &j, &s->msg, &s->g);
 }
 
-static int do_save(struct scene *s)
+static int do_save(void *ctx)
 {
+	struct scene *s = ctx;
 	cv_buf_done(&s->gi);
 	return mls_group_save(s->b.group, &s->gi);
 }
 
-static int do_restore(struct scene *s)
+static int do_restore(void *ctx)
 {
+	struct scene *s = ctx;
 	const struct mls_own_key key = {s->b.member.signature_key, s->b.member.signer};
 
 	return mls_group_restore(&s->b.options, &key, 1, s->gi.data, s->gi.len, &s->g);
@@ -166,11 +140,11 @@ static void test_group(void **state)
 	struct scene s;
 
 	scene_init(&s);
-	every_allocation(&s, do_create, NULL);
-	every_allocation(&s, do_offer, NULL);
-	every_allocation(&s, do_join, NULL);
-	every_allocation(&s, do_commit, &s.a);
-	every_allocation(&s, do_process, &s.b);
+	oom_every(do_create, &s, NULL);
+	oom_every(do_offer, &s, NULL);
+	oom_every(do_join, &s, NULL);
+	oom_every(do_commit, &s, UNCHANGED(&s.a));
+	oom_every(do_process, &s, UNCHANGED(&s.b));
 	assert_int_equal(mls_group_merge_pending(s.a.group), 0);
 	assert_agree(&s.a, &s.b);
 	/* Whoever came through the walk is a full member. */
@@ -184,13 +158,12 @@ static void test_messages(void **state)
 	struct scene s;
 
 	scene_init(&s);
-	every_allocation(&s, do_encrypt, &s.a);
-	cv_buf_reset(&s.msg);
+	oom_every(do_encrypt, &s, UNCHANGED(&s.a));
 	assert_int_equal(do_encrypt(&s), 0);
-	every_allocation(&s, do_read, &s.b);
+	oom_every(do_read, &s, UNCHANGED(&s.b));
 	assert_int_equal(do_read(&s), CV_EREPLAY);
-	every_allocation(&s, do_propose, &s.a);
-	every_allocation(&s, do_read, &s.b);
+	oom_every(do_propose, &s, UNCHANGED(&s.a));
+	oom_every(do_read, &s, UNCHANGED(&s.b));
 	assert_int_equal(mls_group_n_proposals(s.b.group), 1);
 	scene_done(&s);
 }
@@ -201,12 +174,12 @@ static void test_external_and_save(void **state)
 
 	scene_init(&s);
 	assert_int_equal(mls_group_info(s.a.group, true, &s.gi), 0);
-	every_allocation(&s, do_external, NULL);
+	oom_every(do_external, &s, NULL);
 	assert_int_equal(person_process(&s.b, &s.msg), 0);
 	mls_group_free(s.g);
 	s.g = NULL;
-	every_allocation(&s, do_save, &s.b);
-	every_allocation(&s, do_restore, NULL);
+	oom_every(do_save, &s, UNCHANGED(&s.b));
+	oom_every(do_restore, &s, NULL);
 	scene_done(&s);
 }
 

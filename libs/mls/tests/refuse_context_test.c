@@ -136,6 +136,60 @@ static void test_context_extensions(void **state)
 	refused_with_path(x, CV_EAUTH);
 }
 
+/* A list is compared with a list for every member: neither may be long. */
+static void test_long_lists(void **state)
+{
+	struct mls_external_sender senders[MLS_SENDERS_MAX + 1];
+	struct cast *x = *state;
+	struct cv_buf list, data;
+
+	cv_buf_init(&list, 1 << 20);
+	cv_buf_init(&data, 1 << 20);
+	for (size_t i = 0; i < 3; i++) { /* required extensions, proposals, credentials */
+		cv_buf_reset(&data);
+		cv_buf_reset(&list);
+		for (size_t k = 0; k < 3; k++) {
+			size_t mark = cv_buf_vec_begin(&data);
+
+			for (uint16_t type = 0; k == i && type <= MLS_TYPES_MAX; type++)
+				cv_buf_put_u16(&data, (uint16_t)(0xf000 + type));
+			cv_buf_vec_end(&data, mark);
+		}
+		cv_buf_put_u16(&list, MLS_EXT_REQUIRED_CAPABILITIES);
+		cv_buf_put_vec(&list, data.data, data.len);
+		put_context(x, list.data, list.len);
+		refused_with_path(x, CV_ELIMIT);
+	}
+	for (size_t i = 0; i <= MLS_SENDERS_MAX; i++)
+		senders[i] = (struct mls_external_sender){x->d.member.signature_key, x->d.member.credential};
+	cv_buf_reset(&data);
+	cv_buf_reset(&list);
+	assert_int_equal(mls_external_senders(senders, MLS_SENDERS_MAX + 1, &data), 0);
+	cv_buf_put_u16(&list, MLS_EXT_EXTERNAL_SENDERS);
+	cv_buf_put_vec(&list, data.data, data.len);
+	put_context(x, list.data, list.len);
+	refused_with_path(x, CV_ELIMIT);
+	/* Capabilities: a leaf up to its versions, as many as there may be, and one more. */
+	for (size_t n = MLS_TYPES_MAX; n <= MLS_TYPES_MAX + 1; n++) {
+		struct leaf_node leaf;
+		struct cv_reader r;
+		size_t mark;
+
+		cv_buf_reset(&data);
+		cv_buf_put_vec(&data, "key", 3);
+		cv_buf_put_vec(&data, "key", 3);
+		mls_put_credential(&data, &x->d.member.credential);
+		mark = cv_buf_vec_begin(&data);
+		for (size_t i = 0; i < n; i++)
+			cv_buf_put_u16(&data, MLS_VERSION);
+		cv_buf_vec_end(&data, mark);
+		cv_reader_init(&r, data.data, data.len);
+		assert_int_equal(mls_get_leaf_node(&r, &leaf), n > MLS_TYPES_MAX ? CV_ELIMIT : CV_ETRUNCATED);
+	}
+	cv_buf_done(&list);
+	cv_buf_done(&data);
+}
+
 /* Section 7.3: "Verify that the credential type is supported by all members of the group". */
 static void test_credential_types(void **state)
 {
@@ -263,10 +317,15 @@ static void test_returning_client(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_CAST(test_only_one),           WITH_CAST(test_updates_by_reference),
-		WITH_CAST(test_update_takes_a_key), WITH_CAST(test_context_extensions),
-		WITH_CAST(test_credential_types),   WITH_CAST(test_grease_is_not_support),
-		WITH_CAST(test_unknown_is_ignored), WITH_CAST(test_psks),
+		WITH_CAST(test_only_one),
+		WITH_CAST(test_updates_by_reference),
+		WITH_CAST(test_update_takes_a_key),
+		WITH_CAST(test_context_extensions),
+		WITH_CAST(test_long_lists),
+		WITH_CAST(test_credential_types),
+		WITH_CAST(test_grease_is_not_support),
+		WITH_CAST(test_unknown_is_ignored),
+		WITH_CAST(test_psks),
 		WITH_CAST(test_returning_client),
 	};
 
