@@ -2,7 +2,7 @@
 /* The small lists inside other structures: extensions, 16-bit numbers, certificate chains, external senders. */
 #include <string.h>
 
-#include <mls/types.h>
+#include "codec.h"
 
 static uint16_t be16(const uint8_t *p)
 {
@@ -88,6 +88,32 @@ int mls_required_capabilities(const uint16_t *extensions, size_t n_extensions, c
 	return cv_buf_status(out);
 }
 
+static int get_list16(struct cv_reader *r, struct cv_span *ret)
+{
+	int err = cv_reader_get_vec(r, 2 * 65536, ret);
+
+	return err ? err : ret->len % 2 ? CV_EFORMAT : 0;
+}
+
+int mls_required_capabilities_read(struct cv_span data, struct mls_required_capabilities_view *ret)
+{
+	struct mls_required_capabilities_view v;
+	struct cv_reader r;
+	int err;
+
+	cv_reader_init(&r, data.data, data.len);
+	err = get_list16(&r, &v.extensions);
+	if (!err)
+		err = get_list16(&r, &v.proposals);
+	if (!err)
+		err = get_list16(&r, &v.credentials);
+	if (!err)
+		err = cv_reader_end(&r);
+	if (!err)
+		*ret = v;
+	return err;
+}
+
 int mls_external_senders(const struct mls_external_sender *senders, size_t n_senders, struct cv_buf *out)
 {
 	size_t mark = cv_buf_vec_begin(out);
@@ -101,4 +127,34 @@ int mls_external_senders(const struct mls_external_sender *senders, size_t n_sen
 	}
 	cv_buf_vec_end(out, mark);
 	return cv_buf_status(out);
+}
+
+int mls_external_senders_next(struct cv_span data, size_t *at, struct mls_external_sender *ret)
+{
+	struct mls_external_sender s;
+	struct cv_reader r, list;
+	size_t head;
+	int err;
+
+	cv_reader_init(&r, data.data, data.len);
+	err = cv_reader_sub(&r, MLS_MESSAGE_MAX, &list);
+	if (!err)
+		err = cv_reader_end(&r);
+	if (err)
+		return err;
+	head = data.len - list.left;
+	if (*at && (*at < head || *at > data.len))
+		return CV_EINVAL;
+	if (*at)
+		cv_reader_init(&list, data.data + *at, data.len - *at);
+	if (!list.left)
+		return CV_ENOTFOUND;
+	err = cv_reader_get_vec(&list, MLS_PUBLIC_MAX, &s.signature_key);
+	if (!err)
+		err = mls_get_credential(&list, &s.credential);
+	if (err)
+		return err;
+	*at = data.len - list.left;
+	*ret = s;
+	return 0;
 }

@@ -229,15 +229,27 @@ struct mls_change mls_change_view(const struct mls_group *g, const struct staged
 	const struct leaf_node *l;
 
 	switch (s->p.type) {
-	case MLS_PROPOSAL_ADD: v.leaf = &s->p.add.leaf.v; break;
+	case MLS_PROPOSAL_ADD:
+		v.leaf = &s->p.add.leaf.v;
+		v.version = s->p.add.version;
+		v.suite = s->p.add.suite;
+		v.extensions = s->p.add.extensions;
+		break;
 	case MLS_PROPOSAL_UPDATE: v.leaf = &s->p.update.v; break;
 	case MLS_PROPOSAL_REMOVE:
 		l = mls_tree_leaf(g->cur->tree, s->p.removed);
 		v.leaf = l ? &l->v : NULL;
 		v.index = s->p.removed;
 		break;
-	case MLS_PROPOSAL_PSK: v.psk_id = s->p.psk.id; break;
+	case MLS_PROPOSAL_PSK:
+		v.psk = (struct mls_psk_question){.usage = s->p.psk.usage,
+						  .psk_id = s->p.psk.id,
+						  .group_id = s->p.psk.group_id,
+						  .epoch = s->p.psk.epoch};
+		break;
 	case MLS_PROPOSAL_REINIT:
+		v.version = s->p.reinit.version;
+		v.suite = s->p.reinit.suite;
 		v.group_id = s->p.reinit.group_id;
 		v.extensions = s->p.reinit.extensions;
 		break;

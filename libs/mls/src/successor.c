@@ -25,6 +25,7 @@ int mls_group_reinit_info(const struct mls_group *g, struct mls_reinit_view *ret
 	if (err)
 		return err;
 	ret->group_id = p.reinit.group_id;
+	ret->version = p.reinit.version;
 	ret->suite = p.reinit.suite;
 	ret->extensions = p.reinit.extensions;
 	return 0;

@@ -48,8 +48,9 @@ CV_PUBLIC int mls_external_propose_remove(const struct mls_external_proposer *fr
 /* After a commit with ReInit: what the next group must be. Spans borrowed from `g`. CV_ESTATE when there was none. */
 struct mls_reinit_view {
 	struct cv_span group_id;
+	uint16_t version; /* 1: RFC 9420, the only one that mls_group_reinit can make */
 	uint16_t suite;
-	struct cv_span extensions;
+	struct cv_span extensions; /* for mls_extension_find */
 };
 CV_PUBLIC int mls_group_reinit_info(const struct mls_group *g, struct mls_reinit_view *ret) CV_NODISCARD;
 /*

@@ -31,7 +31,24 @@ struct mls_leaf_question {
 	const struct mls_group *group; /* the state before; NULL while joining or creating */
 };
 
-/* One proposal in force in a commit. */
+/* What names a pre-shared key in a proposal or a Welcome, RFC 9420 section 8.4. */
+enum mls_psk_usage {
+	MLS_PSK_EXTERNAL = 0,    /* by psk_id */
+	MLS_PSK_APPLICATION = 1, /* resumption: by group_id and epoch */
+	MLS_PSK_REINIT = 2,
+	MLS_PSK_BRANCH = 3,
+};
+struct mls_psk_question {
+	enum mls_psk_usage usage;
+	struct cv_span psk_id;   /* MLS_PSK_EXTERNAL */
+	struct cv_span group_id; /* the others */
+	uint64_t epoch;
+};
+
+/*
+ * One proposal: in force in a commit, or on its own. Spans are borrowed for the call. A hook that wants no downgrade
+ * refuses a ReInit by suite and version; mls_suite_hash_len and the numbers of enum mls_suite_id tell suites apart.
+ */
 struct mls_change {
 	uint16_t type;                    /* enum mls_proposal_type */
 	bool by_reference;                /* it came as a message of its own before */
@@ -39,9 +56,12 @@ struct mls_change {
 	uint32_t sender;                  /* leaf index or index into external_senders of the proposer */
 	uint32_t index;                   /* Add: the leaf it gets; Update, Remove: the leaf it is about */
 	const struct mls_leaf_view *leaf; /* Add, Update: the new leaf; Remove: the leaf removed; else NULL */
-	struct cv_span extensions;        /* GroupContextExtensions, ReInit: the new list */
-	struct cv_span psk_id;            /* PSK external: its id */
+	uint16_t version;                 /* Add: of the KeyPackage; ReInit: of the next group (1: RFC 9420); else 0 */
+	uint16_t suite;                   /* likewise; one that this library does not know is possible in a ReInit */
+	struct cv_span extensions;        /* GroupContextExtensions, ReInit: the new list. Add: the KeyPackage's own,
+					     those of its leaf are in `leaf` */
 	struct cv_span group_id;          /* ReInit: the next group's id */
+	struct mls_psk_question psk;      /* PSK: what names it */
 };
 /* A whole commit, checked and ready to be applied. */
 struct mls_commit_question {
@@ -63,19 +83,6 @@ struct mls_proposal_question {
 	const struct mls_change *change;
 	struct cv_span authenticated_data;
 };
-/* A pre-shared key that a commit or Welcome names, RFC 9420 section 8.4. */
-enum mls_psk_usage {
-	MLS_PSK_EXTERNAL = 0,    /* by psk_id */
-	MLS_PSK_APPLICATION = 1, /* resumption: by group_id and epoch */
-	MLS_PSK_REINIT = 2,
-	MLS_PSK_BRANCH = 3,
-};
-struct mls_psk_question {
-	enum mls_psk_usage usage;
-	struct cv_span psk_id;   /* MLS_PSK_EXTERNAL */
-	struct cv_span group_id; /* the others */
-	uint64_t epoch;
-};
 
 struct mls_policy {
 	/* Accepts a leaf: who is it, and may it be here? Required. */
@@ -88,7 +95,10 @@ struct mls_policy {
 	int (*identity)(void *ctx, const struct mls_leaf_view *leaf, struct cv_span *ret);
 	/* Accepts a commit as a whole. NULL: all. */
 	int (*commit)(void *ctx, const struct mls_commit_question *q);
-	/* Accepts a proposal sent on its own. NULL: all. A meeting that wants none refuses here. */
+	/*
+	 * Accepts a proposal received on its own. NULL: all. A meeting that wants none refuses here. Those of our own
+	 * are judged with the commit that carries them.
+	 */
 	int (*proposal)(void *ctx, const struct mls_proposal_question *q);
 	/* Accepts the group that a Welcome or an external commit leads into; called last, with the group complete.
 	 * NULL: all. */

@@ -110,9 +110,9 @@ CV_PUBLIC int mls_x509_cert(const struct mls_credential *cred, size_t i, struct 
 enum mls_extension_type {
 	MLS_EXT_APPLICATION_ID = 1,        /* in leaves */
 	MLS_EXT_RATCHET_TREE = 2,          /* in GroupInfo; written by the library */
-	MLS_EXT_REQUIRED_CAPABILITIES = 3, /* in GroupContext; build with mls_required_capabilities */
+	MLS_EXT_REQUIRED_CAPABILITIES = 3, /* in GroupContext; mls_required_capabilities, …_read */
 	MLS_EXT_EXTERNAL_PUB = 4,          /* in GroupInfo; written by the library */
-	MLS_EXT_EXTERNAL_SENDERS = 5,      /* in GroupContext; build with mls_external_senders */
+	MLS_EXT_EXTERNAL_SENDERS = 5,      /* in GroupContext; mls_external_senders, …_next */
 };
 struct mls_extension {
 	uint16_t type;
@@ -125,18 +125,33 @@ struct mls_extension {
 CV_PUBLIC int mls_extension_find(struct cv_span list, uint16_t type, struct cv_span *ret_data) CV_NODISCARD;
 /* Walks such a list: *at starts at 0 and is moved on. False at the end. */
 CV_PUBLIC bool mls_extension_next(struct cv_span list, size_t *at, struct mls_extension *ret);
-/* Appends the content of a required_capabilities extension, RFC 9420 section 11.1. */
+/* Appends the content of a required_capabilities extension, RFC 9420 section 11.1. CV_ELIMIT, CV_ENOMEM. */
 CV_PUBLIC int mls_required_capabilities(const uint16_t *extensions, size_t n_extensions, const uint16_t *proposals,
 					size_t n_proposals, const uint16_t *credentials, size_t n_credentials,
 					struct cv_buf *out) CV_NODISCARD;
+/* The same, read: lists of 16-bit numbers in wire form (mls_list16_has), borrowed from `data`. */
+struct mls_required_capabilities_view {
+	struct cv_span extensions, proposals, credentials;
+};
+/* `data` is the extension's content (mls_extension_find). CV_ETRUNCATED, CV_ETRAILING, CV_EFORMAT, CV_ELIMIT. */
+CV_PUBLIC int mls_required_capabilities_read(struct cv_span data,
+					     struct mls_required_capabilities_view *ret) CV_NODISCARD;
 /* Who may send proposals from outside, RFC 9420 section 12.1.8.1. */
 struct mls_external_sender {
 	struct cv_span signature_key;
 	struct mls_credential credential;
 };
-/* Appends the content of an external_senders extension. */
+/* Appends the content of an external_senders extension. CV_ELIMIT, CV_ENOMEM. */
 CV_PUBLIC int mls_external_senders(const struct mls_external_sender *senders, size_t n_senders,
 				   struct cv_buf *out) CV_NODISCARD;
+/*
+ * Walks the content of an external_senders extension (mls_extension_find): *at starts at 0 and is moved on; the i-th
+ * sender is the one whose proposals carry the index i. Whether their credentials are to be trusted is the policy's to
+ * say, where it is asked about new GroupContext extensions and about a group to join (section 5.3.1). Spans are
+ * borrowed from `data`. CV_ENOTFOUND: there are no more; CV_EINVAL: *at is not from here; CV_ETRUNCATED, CV_ETRAILING,
+ * CV_EFORMAT, CV_ELIMIT: malformed.
+ */
+CV_PUBLIC int mls_external_senders_next(struct cv_span data, size_t *at, struct mls_external_sender *ret) CV_NODISCARD;
 
 /* Proposal types, RFC 9420 section 17.4. */
 enum mls_proposal_type {
