@@ -59,9 +59,8 @@ struct join {
 	struct cv_line_reader *input;
 	int input_fd; /* the terminal, opened for commands; -1: none */
 	bool joined, over, interrupted;
-	bool told_left; /* LEFT has come: outcome and reason are filled in */
-	enum client_outcome outcome;
-	char reason[CLIENT_ERROR_TEXT_MAX];
+	bool told_left;             /* LEFT has come: `ending` is filled in */
+	struct client_error ending; /* its code is 0 when nothing was wrong */
 	int64_t joined_us;
 	uint32_t participants;
 	uint64_t epoch;

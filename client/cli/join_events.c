@@ -217,8 +217,7 @@ static void on_joined(struct join *j, const struct client_meeting_event *e)
 static void on_left(struct join *j, const struct client_meeting_event *e)
 {
 	j->told_left = true;
-	j->outcome = e->outcome;
-	snprintf(j->reason, sizeof(j->reason), "%s", e->text);
+	j->ending = *e->error;
 	j->over = true;
 	cv_loop_quit(j->loop);
 }
@@ -226,19 +225,19 @@ static void on_left(struct join *j, const struct client_meeting_event *e)
 int join_left(struct join *j)
 {
 	/* Something here failed, a recording above all: told when it happened, and no success. */
-	bool local = j->outcome == CLIENT_DONE && j->local_error[0] != '\0';
-	int code = local ? CLIENT_USAGE : (int)j->outcome;
-	json_t *fields = json_pack("{s:i, s:s}", "exit", code, "reason", j->reason);
+	bool local = j->ending.outcome == CLIENT_DONE && j->local_error[0] != '\0';
+	int code = local ? CLIENT_USAGE : (int)j->ending.outcome;
+	json_t *fields = json_pack("{s:i, s:s}", "exit", code, "reason", j->ending.text);
 
 	clear_status(j);
 	if (local)
 		json_object_set_new(fields, "failed", json_string(j->local_error));
 	cli_event(j->cli, "left", fields);
 	cli_say(j->cli, "%s",
-		j->outcome == CLIENT_DONE ? "You have left the meeting." : "The meeting is over for you.");
-	if (j->outcome == CLIENT_DONE)
+		j->ending.outcome == CLIENT_DONE ? "You have left the meeting." : "The meeting is over for you.");
+	if (j->ending.outcome == CLIENT_DONE)
 		return code;
-	client_fail(&j->cli->err, CV_ESTATE, j->outcome, "%s", j->reason);
+	j->cli->err = j->ending;
 	return cli_finish(j->cli);
 }
 

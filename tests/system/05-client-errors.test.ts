@@ -82,6 +82,14 @@ test('who is not invited is refused', async () => {
   await fails(site.admin, ['join', closed], REFUSED, /cancelled/i);
 });
 
+test('with --json the last event of a refused join names the problem', async () => {
+  const closed = await site.admin.meeting('Closed too', [ADMIN]);
+  const refused = bob.join(closed);
+  assert.equal(await refused.exit(), REFUSED, refused.report());
+  const { problem, code, exit } = refused.events.at(-1)!;
+  assert.deepEqual({ problem, code, exit }, { problem: 'not-invited', code: 'not permitted', exit: REFUSED });
+});
+
 test('mistakes in the command line are usage errors', async () => {
   for (const args of [['join'], ['join', 'xyz'], ['dance'], ['join', meeting, '--duration', '-1'], ['join', meeting, '--nonsense']]) {
     const proc = new Proc(programs.cli(), ['--profile', bob.profile, ...args]);

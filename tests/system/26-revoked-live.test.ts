@@ -42,6 +42,8 @@ async function out(who: string, others: string[], reason: string, said: RegExp):
   assert.equal(proc(who).stderr.trim().split('\n').length, 1, proc(who).stderr);
   const left = await proc(who).event('left');
   assert.equal(left['exit'], 3);
+  const last = proc(who).events.at(-1)!;
+  assert.deepEqual([last['event'], last['problem'], last['code'], last['exit']], ['error', reason, 'not permitted', 3]);
   for (const name of others) {
     const gone = await proc(name).event('participant-left', (e) => e['email'] === email(who));
     assert.equal(gone['reason'], reason, name);
@@ -113,6 +115,7 @@ test('cancelled while it runs: everybody is told, exit code 3', async () => {
     assert.equal(await proc(name).exit(), 3);
     const left = await proc(name).event('left');
     assert.deepEqual([left['reason'], left['exit']], ['the meeting was cancelled', 3]);
+    assert.equal(proc(name).events.at(-1)!['problem'], 'meeting-cancelled');
     assert.match(proc(name).stderr.trim().split('\n').pop()!, /the meeting was cancelled/);
   }
   await staysOut('dora', /cancelled/);

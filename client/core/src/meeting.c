@@ -30,40 +30,78 @@ void client_meeting_warn(struct client_meeting *m, const char *format, ...)
 	client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_ERROR, .text = text});
 }
 
-void client_meeting_over(struct client_meeting *m, enum client_outcome outcome, const char *format, ...)
+/* What the code of an ending is when only its outcome is known. */
+static int code_of(enum client_outcome outcome)
 {
-	va_list ap;
+	switch (outcome) {
+	case CLIENT_DONE: return 0;
+	case CLIENT_USAGE: return CV_EINVAL;
+	case CLIENT_REFUSED: return CV_EDENIED;
+	case CLIENT_UNREACHABLE: return CV_ECLOSED;
+	default: return CV_EAUTH;
+	}
+}
 
+static void set_end(struct client_error *e, enum client_outcome outcome, const char *format, va_list ap)
+{
+	char text[CLIENT_ERROR_TEXT_MAX];
+
+	vsnprintf(text, sizeof(text), format, ap);
+	client_error_clear(e);
+	client_fail(e, code_of(outcome), outcome, "%s", text);
+}
+
+void client_meeting_failed(struct client_meeting *m, const struct client_error *err)
+{
 	if (m->phase == PHASE_ENDED)
 		return;
 	if (client_hooks_stay(m->hooks) && m->phase == PHASE_IN && m->group != NULL && !client_group_active(m->group)) {
 		client_join_cut(m);
 		return;
 	}
+	m->end = *err;
 	/* A leave that was asked for is done, however the connection ended. */
-	if (m->phase == PHASE_LEAVING) {
-		outcome = CLIENT_DONE;
-		snprintf(m->text, sizeof(m->text), "left");
-	} else {
-		va_start(ap, format);
-		vsnprintf(m->text, sizeof(m->text), format, ap);
-		va_end(ap);
-	}
-	if (outcome == CLIENT_DONE && m->alarmed) {
-		outcome = CLIENT_SECURITY;
-		snprintf(m->text, sizeof(m->text),
+	if (m->phase == PHASE_LEAVING)
+		m->end = (struct client_error){.outcome = CLIENT_DONE, .text = "left"};
+	if (m->end.outcome == CLIENT_DONE && m->alarmed) {
+		m->end = (struct client_error){.code = CV_EAUTH, .outcome = CLIENT_SECURITY};
+		snprintf(m->end.text, sizeof(m->end.text),
 			 "different groups were shown to different people (epoch %llu): do not trust this meeting",
 			 (unsigned long long)m->alarmed_epoch);
 	}
 	client_report_untold(m, false);
-	m->outcome = outcome;
 	m->phase = PHASE_ENDED;
 	cv_timer_stop(&m->tick);
 	cv_timer_stop(&m->retry);
 	client_join_cut(m);
 	client_meeting_save_profile(m);
-	client_meeting_tell(
-		m, &(struct client_meeting_event){.kind = CLIENT_MEETING_LEFT, .outcome = outcome, .text = m->text});
+	client_meeting_tell(m, &(struct client_meeting_event){.kind = CLIENT_MEETING_LEFT,
+							      .outcome = m->end.outcome,
+							      .text = m->end.text,
+							      .error = &m->end});
+}
+
+void client_meeting_over(struct client_meeting *m, enum client_outcome outcome, const char *format, ...)
+{
+	struct client_error e;
+	va_list ap;
+
+	va_start(ap, format);
+	set_end(&e, outcome, format, ap);
+	va_end(ap);
+	client_meeting_failed(m, &e);
+}
+
+void client_meeting_refused(struct client_meeting *m, const char *problem, const char *format, ...)
+{
+	struct client_error e;
+	va_list ap;
+
+	va_start(ap, format);
+	set_end(&e, CLIENT_REFUSED, format, ap);
+	va_end(ap);
+	snprintf(e.problem, sizeof(e.problem), "%s", problem);
+	client_meeting_failed(m, &e);
 }
 
 void client_join_info_done(struct join_info *info)

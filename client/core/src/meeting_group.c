@@ -210,10 +210,10 @@ static void removed(struct client_meeting *m, const struct client_news *news)
 		return;
 	}
 	switch (reason) {
-	case PROTO_REASON_REMOVED: client_meeting_over(m, CLIENT_REFUSED, "removed by a moderator"); break;
-	case PROTO_REASON_REVOKED: client_meeting_over(m, CLIENT_REFUSED, CLIENT_REVOKED_TEXT); break;
+	case PROTO_REASON_REMOVED: client_meeting_refused(m, "removed", "removed by a moderator"); break;
+	case PROTO_REASON_REVOKED: client_meeting_refused(m, "revoked", CLIENT_REVOKED_TEXT); break;
 	case PROTO_REASON_REPLACED:
-		client_meeting_over(m, CLIENT_REFUSED, "this device entered the meeting a second time");
+		client_meeting_refused(m, "replaced", "this device entered the meeting a second time");
 		break;
 	case PROTO_REASON_LEFT: client_meeting_over(m, CLIENT_DONE, "left"); break;
 	default:

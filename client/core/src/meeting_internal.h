@@ -153,8 +153,7 @@ struct client_meeting {
 	bool left_manager;
 	struct post_job *untold; /* what the manager has to know and could not be told yet */
 	struct client_hooks *hooks;
-	enum client_outcome outcome;
-	char text[CLIENT_ERROR_TEXT_MAX];
+	struct client_error end; /* how it ended; its code is 0 when nothing was wrong */
 };
 
 /* meeting.c */
@@ -163,6 +162,11 @@ void client_meeting_warn(struct client_meeting *m, const char *format, ...) __at
 /* Ends the meeting: LEFT is told, the tunnel cut. */
 void client_meeting_over(struct client_meeting *m, enum client_outcome outcome, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* As client_meeting_over with CLIENT_REFUSED; `problem` is the manager's name for it, or the relay's refusal. */
+void client_meeting_refused(struct client_meeting *m, const char *problem, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* As client_meeting_over, with an error of ours. */
+void client_meeting_failed(struct client_meeting *m, const struct client_error *err);
 void client_meeting_drop_group(struct client_meeting *m);
 const struct client_trust *client_meeting_trust(const struct client_meeting *m);
 void client_join_info_done(struct join_info *info);

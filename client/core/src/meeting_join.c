@@ -190,7 +190,7 @@ static void ask_done(struct client_job *job)
 		m->by_ticket = false;
 		client_probe_start(m);
 	} else {
-		client_meeting_over(m, a->err.outcome, "%s", a->err.text);
+		client_meeting_failed(m, &a->err);
 	}
 	client_join_info_done(&a->info);
 	if (a->trust != NULL) {

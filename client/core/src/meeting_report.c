@@ -93,11 +93,11 @@ static void report_answer(struct client_meeting *m, const struct post_job *p)
 		client_report_alarm(m, epoch, NULL);
 	}
 	if (p->result == 0 && json_is_true(json_object_get(p->answer, "cancelled")))
-		client_meeting_over(m, CLIENT_REFUSED, "the meeting was cancelled");
+		client_meeting_refused(m, "meeting-cancelled", "the meeting was cancelled");
 	else if (p->result == 0 && json_is_true(json_object_get(p->answer, "ended")))
 		client_meeting_over(m, CLIENT_DONE, "the meeting has ended");
 	else if (p->result == CV_EDENIED && strcmp(p->err.problem, "removed") == 0)
-		client_meeting_over(m, CLIENT_REFUSED, "removed from this meeting");
+		client_meeting_refused(m, "removed", "removed from this meeting");
 	else if (p->result == CV_EDENIED && strcmp(p->err.problem, "other-relay") == 0)
 		client_meeting_over(m, CLIENT_UNREACHABLE, "the meeting is on another relay: join again");
 }

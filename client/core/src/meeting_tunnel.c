@@ -243,18 +243,18 @@ static void on_refused(struct client_meeting *m, const PB(Refused) * r)
 {
 	m->refused = true;
 	switch ((int)r->reason) {
-	case PB_REFUSED(BANNED): client_meeting_over(m, CLIENT_REFUSED, "removed from this meeting"); return;
-	case PB_REFUSED(REVOKED): client_meeting_over(m, CLIENT_REFUSED, CLIENT_REVOKED_TEXT); return;
+	case PB_REFUSED(BANNED): client_meeting_refused(m, "removed", "removed from this meeting"); return;
+	case PB_REFUSED(REVOKED): client_meeting_refused(m, "revoked", CLIENT_REVOKED_TEXT); return;
 	case PB_REFUSED(ADMISSION_REFUSED):
-		client_meeting_over(m, CLIENT_REFUSED, "the members do not let this client in%s%s",
-				    r->detail[0] != '\0' ? ": " : "", r->detail);
+		client_meeting_refused(m, "not-admitted", "the members do not let this client in%s%s",
+				       r->detail[0] != '\0' ? ": " : "", r->detail);
 		return;
 	case PB_REFUSED(REPLACED):
-		client_meeting_over(m, CLIENT_REFUSED, "this device entered the meeting a second time");
+		client_meeting_refused(m, "replaced", "this device entered the meeting a second time");
 		return;
-	case PB_REFUSED(FULL): client_meeting_over(m, CLIENT_REFUSED, "the relay is full"); return;
+	case PB_REFUSED(FULL): client_meeting_refused(m, "relay-full", "the relay is full"); return;
 	case PB_REFUSED(TICKET_EXPIRED):
-		client_meeting_over(m, CLIENT_REFUSED, "the ticket has expired on its way; is the clock right?");
+		client_meeting_refused(m, "ticket-expired", "the ticket has expired on its way; is the clock right?");
 		return;
 	case PB_REFUSED(CANNOT_RESUME):
 		/* Missed too much: as a newcomer, with a new ticket. */
@@ -276,13 +276,13 @@ static void on_refused(struct client_meeting *m, const PB(Refused) * r)
 	if (m->lost_us != 0)
 		client_join_lost(m, "the relay refuses");
 	else
-		client_meeting_over(m, CLIENT_REFUSED, "the relay refuses this client: %s", r->detail);
+		client_meeting_refused(m, "relay-refused", "the relay refuses this client: %s", r->detail);
 }
 
 static void on_run_ended(struct client_meeting *m, const PB(RunEnded) * e)
 {
 	if (e->cancelled)
-		client_meeting_over(m, CLIENT_REFUSED, "the meeting was cancelled");
+		client_meeting_refused(m, "meeting-cancelled", "the meeting was cancelled");
 	else
 		client_meeting_over(m, CLIENT_DONE, "the meeting has ended");
 }
@@ -342,8 +342,8 @@ static void on_control(struct client_meeting *m, const uint8_t *data, size_t len
 	case PB_CONTROL(COMMIT_ACCEPTED): client_meeting_accepted(m, c->commit_accepted); break;
 	case PB_CONTROL(COMMIT_REJECTED): client_meeting_rejected(m, c->commit_rejected); break;
 	case PB_CONTROL(ADMIT_REJECTED):
-		client_meeting_over(m, CLIENT_REFUSED, "the members do not let this client in: %s",
-				    c->admit_rejected->detail);
+		client_meeting_refused(m, "not-admitted", "the members do not let this client in: %s",
+				       c->admit_rejected->detail);
 		break;
 	case PB_CONTROL(STREAM_STATE): on_stream(m, c->stream_state); break;
 	case PB_CONTROL(WANTED): on_wanted(m, c->wanted); break;

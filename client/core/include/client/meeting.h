@@ -65,11 +65,12 @@ struct client_meeting_event {
 	uint8_t spatial;                    /* STREAM: layers; WANTED: highest; KEY_WANTED: 0 key, else sync to it */
 	const struct client_file_event *file;
 	const struct client_compare_event *compare;
-	enum client_outcome outcome; /* LEFT */
-	const char *text;            /* LEFT, ERROR: one line; SECURITY_CODE: the code; JOINED: the title; LOST: why */
-	const char *tls, *cipher;    /* JOINED, BACK */
-	const char *relay;           /* JOINED, BACK: its address */
-	const uint8_t *run_id;       /* JOINED */
+	enum client_outcome outcome;      /* LEFT */
+	const struct client_error *error; /* LEFT: the same with its code and problem; code 0: nothing was wrong */
+	const char *text;         /* LEFT, ERROR: one line; SECURITY_CODE: the code; JOINED: the title; LOST: why */
+	const char *tls, *cipher; /* JOINED, BACK */
+	const char *relay;        /* JOINED, BACK: its address */
+	const uint8_t *run_id;    /* JOINED */
 };
 
 struct client_meeting_callbacks {
