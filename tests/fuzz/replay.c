@@ -10,8 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SEED_MAX      (1 << 20)
-#define RUNS_PER_SEED 4000
+#define SEED_MAX (1 << 20)
+
+static size_t runs_per_seed = 4000;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,7 +31,7 @@ static void run_copy(const uint8_t *data, size_t size)
 
 static void run_mutations(uint8_t *data, size_t size)
 {
-	size_t stride = 1 + size / (RUNS_PER_SEED / 2), bits = size * 8, bit_stride = 1 + bits / (RUNS_PER_SEED / 2);
+	size_t stride = 1 + size / (runs_per_seed / 2), bits = size * 8, bit_stride = 1 + bits / (runs_per_seed / 2);
 
 	run_copy(data, size);
 	for (size_t len = 0; len < size; len += stride)
@@ -68,8 +69,10 @@ int main(int argc, char **argv)
 	struct dirent *e;
 	DIR *d;
 
-	if (argc != 2 || !(d = opendir(argv[1]))) {
-		fprintf(stderr, "usage: %s CORPUS-FOLDER\n", argv[0]);
+	if (argc == 3)
+		runs_per_seed = strtoul(argv[2], NULL, 10);
+	if (argc < 2 || argc > 3 || runs_per_seed < 2 || !(d = opendir(argv[1]))) {
+		fprintf(stderr, "usage: %s CORPUS-FOLDER [RUNS-PER-SEED]\n", argv[0]);
 		return 2;
 	}
 	while ((e = readdir(d))) {
