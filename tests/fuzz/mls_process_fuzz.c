@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any message in any state. Three members live here; each input is given to one of them, restored from the same saved
- * state. Mode 0: the bytes as they are. Modes 1 to 3: the bytes are the body of a proposal, of a commit, of the
- * proposals in a commit with a good path, signed and tagged as a member does it, so that the fuzzer meets the rules
- * behind the cryptography. Mode 4: a Welcome. Mode 5: a saved group.
+ * One message to a member of a group of two (many messages, in other states: mls_session_fuzz.c). Each input is given
+ * to a member restored from the same saved state. Mode 0: the bytes as they are. Modes 1 to 3: the bytes are the body
+ * of a proposal, of a commit, of the proposals in a commit with a good path, signed and tagged as a member does it, so
+ * that the fuzzer meets the rules behind the cryptography. Mode 4: a Welcome. Mode 5: a saved group.
  */
 #include <stdlib.h>
 

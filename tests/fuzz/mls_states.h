@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The states that the fuzzer meets groups in. Each is led there once, at the start, by honest members with seeded
+ * randomness, and saved; a run restores who it needs. Signatures of suite 2 are random all the same: a seed made in
+ * one process has the messages of that suite by other names in the next, the rest is the same in each.
+ */
+#ifndef FUZZ_MLS_STATES_H
+#define FUZZ_MLS_STATES_H
+
+#include <stdlib.h>
+
+#include "../../libs/mls/src/state.h"
+
+#define MUST(x)                                                                                                        \
+	do {                                                                                                           \
+		if (x)                                                                                                 \
+			abort();                                                                                       \
+	} while (0)
+#define BUF_SPAN(b) SPAN((b).data, (b).len)
+#define FUZZ_MAX    (4u << 20) /* more than any input makes */
+
+enum mls_state_id {
+	STATE_PAIR,     /* two members */
+	STATE_CROWD,    /* five, with a blank leaf, blank parents, an unmerged leaf, and past epochs kept */
+	STATE_PENDING,  /* the same, a commit of our own pending */
+	STATE_KEPT,     /* the same, proposals of every kind kept */
+	STATE_UPDATING, /* the same, Updates of our own kept */
+	STATE_SENDERS,  /* the same, with external senders and required capabilities */
+	STATE_X509,     /* the same in suite 3, members with certificates and without */
+	STATE_P256,     /* the same in suite 2 */
+	STATE_ENDED,    /* two members after a ReInit */
+	N_STATES,
+};
+/* People by number; PEER founded the group, JUDGE is the member under test, NEWCOMER is outside. */
+enum { PEER, OTHER_PEER, JUDGE, EARLIER, N_SEATS = EARLIER + 1, NEWCOMER = 7, N_PEOPLE };
+
+struct someone {
+	struct mls_sign_key *key;
+	struct mls_member member;
+	struct cv_buf chain; /* of certificates */
+	struct mls_key_package *kp;
+};
+struct mls_state {
+	const char *name;
+	uint16_t suite;
+	struct someone who[N_PEOPLE];
+	struct cv_buf saved[N_SEATS]; /* EARLIER: PEER one epoch before the others; empty: nobody there */
+};
+
+extern const struct mls_env fuzz_env;
+extern const struct mls_group_options fuzz_options;
+/* The resumption PSK by which the policy answers for a ReInit or a branch; empty: it knows none. */
+extern struct cv_span fuzz_descent;
+
+/* All of them; the first call makes them. Starts the randomness of a run. */
+struct mls_state *mls_states(void);
+/* A member as it was saved; NULL when the seat is empty. */
+struct mls_group *mls_state_open(const struct mls_state *s, int seat);
+/* Saved, restored and saved again it must be the same bytes. Not while a commit is pending or after our removal. */
+void mls_state_check(const struct mls_group *g);
+
+#endif
