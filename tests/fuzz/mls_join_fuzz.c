@@ -159,11 +159,12 @@ static void key_package_parts(struct door *d, unsigned flags, struct cv_span in)
 /* Whatever was restored can be saved again, and lives on. */
 static void group_saved(struct door *d, unsigned flags, struct cv_span in)
 {
+	struct mls_own_key key = mls_state_key(&d->s->who[JUDGE]);
 	struct mls_commit_output out;
 	struct mls_group *g;
 	struct mls_received r;
 
-	if (mls_group_restore(&fuzz_options, d->s->who[JUDGE].member.signer, in.data, in.len, &g))
+	if (mls_group_restore(&fuzz_options, &key, 1, in.data, in.len, &g))
 		return;
 	mls_state_check(g);
 	if (!mls_group_process(g, d->message.data, d->message.len, &r))

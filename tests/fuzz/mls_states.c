@@ -49,8 +49,9 @@ static void look_change(const struct mls_change *c)
 {
 	look_leaf(c->leaf);
 	look(c->extensions);
-	look(c->psk_id);
 	look(c->group_id);
+	look(c->psk.psk_id);
+	look(c->psk.group_id);
 }
 
 static int accept_leaf(void *ctx, const struct mls_leaf_question *q)
@@ -349,28 +350,35 @@ struct mls_state *mls_states(void)
 	return states;
 }
 
+struct mls_own_key mls_state_key(const struct someone *p)
+{
+	return (struct mls_own_key){.public_key = p->member.signature_key, .signer = p->member.signer};
+}
+
 struct mls_group *mls_state_open(const struct mls_state *s, int seat)
 {
-	const struct someone *p = &s->who[seat == EARLIER ? PEER : seat];
+	struct mls_own_key key = mls_state_key(&s->who[seat == EARLIER ? PEER : seat]);
 	struct mls_group *g;
 
 	if (!s->saved[seat].len)
 		return NULL;
-	MUST(mls_group_restore(&fuzz_options, p->member.signer, s->saved[seat].data, s->saved[seat].len, &g));
+	MUST(mls_group_restore(&fuzz_options, &key, 1, s->saved[seat].data, s->saved[seat].len, &g));
 	return g;
 }
 
 void mls_state_check(const struct mls_group *g)
 {
+	struct mls_own_key key = {.signer = g->cur->signer};
 	struct mls_group *copy;
 	struct cv_buf a, b;
 
-	if (g->pending || g->removed)
+	if (g->removed)
 		return;
+	key.public_key = mls_tree_leaf(g->cur->tree, g->cur->own)->v.signature_key;
 	cv_buf_init(&a, 4 * FUZZ_MAX);
 	cv_buf_init(&b, 4 * FUZZ_MAX);
 	MUST(mls_group_save(g, &a));
-	MUST(mls_group_restore(&fuzz_options, g->cur->signer, a.data, a.len, &copy));
+	MUST(mls_group_restore(&fuzz_options, &key, 1, a.data, a.len, &copy));
 	MUST(mls_group_save(copy, &b));
 	MUST(!mls_span_equal(BUF_SPAN(a), BUF_SPAN(b)));
 	mls_group_free(copy);

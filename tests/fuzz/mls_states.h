@@ -56,7 +56,9 @@ extern struct cv_span fuzz_descent;
 struct mls_state *mls_states(void);
 /* A member as it was saved; NULL when the seat is empty. */
 struct mls_group *mls_state_open(const struct mls_state *s, int seat);
-/* Saved, restored and saved again it must be the same bytes. Not while a commit is pending or after our removal. */
+/* For mls_group_restore. */
+struct mls_own_key mls_state_key(const struct someone *p);
+/* Saved, restored and saved again it must be the same bytes; nothing to do after our removal. */
 void mls_state_check(const struct mls_group *g);
 
 #endif
