@@ -132,6 +132,7 @@ test('when the manager does not answer, what was typed is kept', { skip: missing
 });
 
 test('the pages asked nobody but the manager, and broke no policy', { skip: missing }, () => {
+  assert.ok(browser.requests.length > 0 && browser.errors.length > 0, 'requests and errors are listened to');
   for (const url of browser.requests) assert.ok(url.startsWith(`${site.url}/`), url);
   assert.equal(browser.requests.some((url) => /[?&]t=/.test(url)), false);
   const broken = browser.errors.filter((e) => !/status of 4\d\d|ERR_CONNECTION_REFUSED|ERR_CONNECTION_CLOSED|ERR_CONNECTION_RESET/.test(e));

@@ -76,8 +76,8 @@ test('an altered ticket is refused, whichever byte was changed', async () => {
     const t = await connect(admin);
     const ticket = flip(e.ticket, at);
     t.enter({ ...e, ticket });
-    const body = await t.any().catch(() => ({ case: 'closed', value: {} }));
-    assert.notEqual(body.case, 'entered', `byte ${at}`);
+    const body = await t.any().catch(() => ({ case: t.ws.closed ? 'closed' : 'no answer', value: {} }));
+    assert.ok(['refused', 'closed'].includes(String(body.case)), `byte ${at}: ${body.case}`);
     t.close();
   }
   for (const ticket of [e.ticket.subarray(0, -1), Buffer.concat([e.ticket, Buffer.alloc(1)]), e.admission]) {
@@ -124,21 +124,22 @@ test('a banned user and a disabled one are out at once', async () => {
   const here = creator.relays.find((r) => r.url === site.relayUrl)!.id;
   const report = { epoch: 0, authenticator_hash: b64(randomBytes(32)), relay: here };
   await admin.must('POST', `/runs/${creator.run.toString('hex')}/report`, report);
-  const held = await entry(bob, id);
+  const tickets: Entry[] = [];
+  for (let i = 0; i < 20; i++) tickets.push(await entry(bob, id));
+  const held = tickets[0]!;
   await admin.must('POST', `/runs/${creator.run.toString('hex')}/ban`, { user_id: bob.userId });
   assert.deepEqual(held.relays.map((r) => r.id), [here]);
   const again = await bob.call('POST', `/meetings/${id}/join`, {});
   assert.deepEqual([again.status, problem(again)], [403, 'removed']);
-  // The relay learns it by a long poll: the ticket that bob still holds dies with it.
+  // The relay learns it by a long poll: the tickets that bob still holds die with it.
   let reason = 0;
-  for (let i = 0; i < 20 && reason === 0; i++) {
+  for (let i = 0; i < tickets.length && reason === 0; i++) {
     const t = await connect(bob);
-    t.enter(held);
-    const body = await t.any();
-    reason = body.case === 'refused' ? body.value.reason : 0;
+    reason = await t.tryEnter(tickets[i]!);
     t.close();
+    if (reason === 0) await new Promise((resolve) => setTimeout(resolve, 250));
   }
-  assert.ok([Reason.BANNED, Reason.REVOKED, Reason.TICKET_USED].includes(reason as 5), `reason ${reason}`);
+  assert.ok([Reason.BANNED, Reason.REVOKED].includes(reason as 5), `reason ${reason}`);
 });
 
 test('an expired ticket is refused and the answer tells the clock of the relay', async () => {

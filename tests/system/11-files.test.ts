@@ -80,13 +80,14 @@ test('an empty file is a file', async () => {
 });
 
 test('without the right to share no file is offered; a file that is not there is said so', async () => {
+  const from = a.events.length;
   a.send({ command: 'send-file', path: '/nonexistent/file' });
-  await a.event('error', (x) => x['message'].length > 0);
+  assert.notEqual((await a.event('error', undefined, 20000, from))['message'], '');
   a.send({ command: 'set-rights', user: 'bob@example.org', rights: ['microphone', 'camera'] });
   await b.event('rights-changed', (x) => x['email'] === 'bob@example.org' && !x['rights'].includes('share'));
   const at = b.events.length;
   b.send({ command: 'send-file', path: file('forbidden.txt', 'no') });
-  await b.event('error', () => true, 20000, at);
+  await b.event('error', (x) => x['command'] === 'send-file' || /share|right/.test(x['message']), 20000, at);
   assert.equal(e.events.some((x) => x['name'] === 'forbidden.txt'), false);
 });
 

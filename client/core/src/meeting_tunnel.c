@@ -9,11 +9,7 @@
 #include "meeting_internal.h"
 
 #define STREAMS_MAX 4096
-
-static void say(struct client_meeting *m, const char *what)
-{
-	client_meeting_warn(m, "the relay does not keep to the protocol (%s)", what);
-}
+#define BROKEN_TEXT "the relay does not keep to the protocol (%s)"
 
 /* A relay that breaks the protocol is as good as lost. */
 static void broken(struct client_meeting *m, const char *what)
@@ -24,7 +20,11 @@ static void broken(struct client_meeting *m, const char *what)
 		client_join_lost(m, what);
 		return;
 	}
-	say(m, what);
+	if (m->at_order >= m->n_order && !m->pin_failed) {
+		client_meeting_over(m, CLIENT_UNREACHABLE, BROKEN_TEXT, what);
+		return;
+	}
+	client_meeting_warn(m, BROKEN_TEXT, what);
 	client_join_connect(m);
 }
 
@@ -425,7 +425,9 @@ static void on_close(void *arg, struct net_tunnel *t, int err)
 		client_join_unpinned(m);
 		return;
 	}
-	if (m->joined)
+	if (err == CV_EFORMAT || err == CV_ELIMIT)
+		broken(m, why);
+	else if (m->joined)
 		client_join_lost(m, why);
 	else if (m->phase == PHASE_CONNECTING || m->at_order < m->n_order)
 		client_join_connect(m);
