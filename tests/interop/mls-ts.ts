@@ -9,6 +9,7 @@ import {
 	type ClientState,
 	type Credential,
 	type Extension as TsExtension,
+	type IncomingMessageCallback,
 	type KeyPackage,
 	type PrivateKeyPackage,
 	type ProcessMessageResult,
@@ -26,8 +27,6 @@ import {
 	getCiphersuiteImpl,
 	joinGroup,
 	joinGroupExternal,
-	joinGroupFromBranch,
-	joinGroupFromReinit,
 	makePskIndex,
 	mlsExporter,
 	processPrivateMessage,
@@ -37,6 +36,9 @@ import {
 } from 'ts-mls';
 import { createGroupInfo } from 'ts-mls/createCommit.js';
 import { defaultClientConfig } from 'ts-mls/clientConfig.js';
+import { getOwnLeafNode } from 'ts-mls/clientState.js';
+import { signWithLabel } from 'ts-mls/crypto/signature.js';
+import { type LeafNodeTBS, encodeLeafNodeTBS } from 'ts-mls/leafNode.js';
 import { makeResumptionPsk } from 'ts-mls/resumption.js';
 import { decodeRatchetTree, encodeRatchetTree } from 'ts-mls/ratchetTree.js';
 import { type CommitOptions, type Extension, type GroupView, type Member, type ProposalRequest, type Received, type World, decode, hex, testExtension, unhex } from './mls-world';
@@ -56,6 +58,8 @@ export class TsMember implements Member {
 	private packages: { publicPackage: KeyPackage; privatePackage: PrivateKeyPackage }[] = [];
 	private state: ClientState | undefined;
 	private pending: ClientState | undefined;
+	/** The private key of an Update that we have proposed in this epoch. */
+	private updateKey: Uint8Array | undefined;
 
 	constructor(
 		readonly name: string,
@@ -163,6 +167,7 @@ export class TsMember implements Member {
 		if (!this.pending) throw new Error('nothing to merge');
 		this.state = this.pending;
 		this.pending = undefined;
+		this.updateKey = undefined;
 	}
 
 	async clear() {
@@ -179,10 +184,36 @@ export class TsMember implements Member {
 			: request.type === 'remove' ? { proposalType: 'remove', remove: { removed: request.index } }
 			: request.type === 'psk' ? this.pskProposal(request.psk)
 			: request.type === 'extensions' ? extensionsProposal(request.extensions)
-			: unsupported();
+			: await this.updateProposal();
 		const made = await createProposal(this.current, this.world.publicHandshake, proposal, this.cs);
 		this.state = made.newState;
 		return encodeMlsMessage(made.message);
+	}
+
+	/** ts-mls sends any Update, but makes none: the leaf and its key are made here, of its own parts. */
+	private async updateProposal(): Promise<Proposal> {
+		const s = this.current;
+		const { publicKey, privateKey } = await this.cs.hpke.generateKeyPair();
+		const { signaturePublicKey, credential, capabilities, extensions } = getOwnLeafNode(s);
+		const leaf = { leafNodeSource: 'update', hpkePublicKey: await this.cs.hpke.exportPublicKey(publicKey), signaturePublicKey, credential, capabilities, extensions } as const;
+		const tbs: LeafNodeTBS = { ...leaf, groupId: s.groupContext.groupId, leafIndex: s.privatePath.leafIndex };
+		this.updateKey = await this.cs.hpke.exportPrivateKey(privateKey);
+		return { proposalType: 'update', update: { leafNode: { ...leaf, signature: await signWithLabel(this.signKey.signKey, 'LeafNodeTBS', encodeLeafNodeTBS(tbs), this.cs.signature) } } };
+	}
+
+	/** The state to process a message with, whose key of our leaf changes when a commit turns out to hold our Update. */
+	private awaitingUpdate(): [ClientState, IncomingMessageCallback] {
+		const s = this.current;
+		const { leafIndex } = s.privatePath;
+		const privateKeys = { ...s.privatePath.privateKeys };
+		return [
+			{ ...s, privatePath: { leafIndex, privateKeys } },
+			(incoming) => {
+				if (incoming.kind === 'commit' && this.updateKey && incoming.proposals.some((p) => p.senderLeafIndex === leafIndex && p.proposal.proposalType === 'update'))
+					privateKeys[2 * leafIndex] = this.updateKey;
+				return 'accept';
+			},
+		];
 	}
 
 	async process(bytes: Uint8Array): Promise<Received> {
@@ -191,16 +222,17 @@ export class TsMember implements Member {
 		const before = this.current.groupContext.epoch;
 		// Not processMessage: in ts-mls 1.6.4 that forgets the pre-shared keys of a PrivateMessage.
 		const psks = this.psks(this.current);
+		const [state, callback] = this.awaitingUpdate();
 		const result: ProcessMessageResult =
 			message.wireformat === 'mls_private_message'
-				? await processPrivateMessage(this.current, message.privateMessage, psks, this.cs)
-				: { kind: 'newState', ...(await processPublicMessage(this.current, message.publicMessage, psks, this.cs)) };
+				? await processPrivateMessage(state, message.privateMessage, psks, this.cs, callback)
+				: { kind: 'newState', ...(await processPublicMessage(state, message.publicMessage, psks, this.cs, callback)) };
 		this.state = result.newState;
 		if (result.kind === 'applicationMessage') return { kind: 'application', plaintext: result.message };
 		if (result.newState.groupActiveState.kind === 'removedFromGroup') return { kind: 'removed' };
 		if (result.newState.groupActiveState.kind === 'suspendedPendingReinit') return { kind: 'reinit' };
 		if (result.newState.groupContext.epoch === before) return { kind: 'proposal' };
-		this.pending = undefined;
+		this.pending = this.updateKey = undefined;
 		return { kind: 'commit' };
 	}
 
@@ -273,11 +305,11 @@ export class TsMember implements Member {
 	async joinSuccessor(kind: 'reinit' | 'branch', welcome: Uint8Array) {
 		const message = decode(welcome);
 		if (message.wireformat !== 'mls_welcome') throw new Error('not a Welcome');
+		const old = this.current;
+		if (kind === 'reinit' && old.groupActiveState.kind !== 'suspendedPendingReinit') throw new Error('no ReInit was committed');
+		// What joinGroupFromReinit and joinGroupFromBranch do; those forget the authentication service.
 		const { publicPackage, privatePackage } = this.packages[0]!;
-		this.state =
-			kind === 'reinit'
-				? await joinGroupFromReinit(this.current, message.welcome, publicPackage, privatePackage, undefined)
-				: await joinGroupFromBranch(this.current, message.welcome, publicPackage, privatePackage, undefined, this.cs);
+		this.state = await joinGroup(message.welcome, publicPackage, privatePackage, this.psks(old), this.cs, undefined, old, this.config);
 	}
 
 	async restart() {}
@@ -293,10 +325,6 @@ function vector(key: Uint8Array): Uint8Array {
 function externalPubReader(cs: CiphersuiteImpl): CiphersuiteImpl {
 	const bare = (key: Uint8Array) => (key.length === 33 && key[0] === 32 ? key.subarray(1) : key.length === 67 ? key.subarray(2) : key);
 	return { ...cs, hpke: { ...cs.hpke, importPublicKey: (key) => cs.hpke.importPublicKey(bare(key)) } };
-}
-
-function unsupported(): never {
-	throw new Error('ts-mls cannot make this proposal');
 }
 
 function addProposal(bytes: Uint8Array): Proposal {
