@@ -19,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "authority.h"
 #include "mls-peer.h"
 
 #define MEMBERS_MAX 256
@@ -49,7 +50,7 @@ static int accept_leaf(void *ctx, const struct mls_leaf_question *q)
 	if (q->leaf->credential.type == MLS_CREDENTIAL_BASIC)
 		return q->leaf->credential.data.len ? 0 : CV_EDENIED;
 	err = mls_x509_cert(&q->leaf->credential, 0, &der);
-	return err ? err : peer_ca_check(der);
+	return err ? err : authority_check(der);
 }
 
 static int find_psk(void *ctx, const struct mls_psk_question *q, struct cv_span *ret)
@@ -115,7 +116,7 @@ static int make_credential(struct peer_member *m, const json_t *in)
 		return err;
 	}
 	cv_buf_init(&cert, 65536);
-	err = peer_ca_issue(m->suite, mls_sign_key_public(m->key), m->name, &cert);
+	err = authority_issue(m->suite, mls_sign_key_public(m->key), m->name, &cert);
 	der = (struct cv_span){cert.data, cert.len};
 	if (!err)
 		err = mls_x509_chain(&der, 1, &m->credential_data);
@@ -379,7 +380,7 @@ static int cmd_issue(struct peer_member *m, const json_t *in, json_t *out)
 	int err;
 
 	cv_buf_init(&b, 65536);
-	err = peer_ca_issue(suite, peer_bytes(in, "public_key"), name ? name : "", &b);
+	err = authority_issue(suite, peer_bytes(in, "public_key"), name ? name : "", &b);
 	peer_put_buf(out, "certificate", &b);
 	return err;
 }
@@ -390,7 +391,7 @@ static int cmd_authority(struct peer_member *m, const json_t *in, json_t *out)
 	int err;
 
 	cv_buf_init(&b, 65536);
-	err = peer_ca_certificate(&b);
+	err = authority_certificate(&b);
 	peer_put_buf(out, "certificate", &b);
 	return err;
 }

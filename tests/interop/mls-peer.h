@@ -31,14 +31,6 @@ int peer_cmd_branch(struct peer_member *m, const json_t *in, json_t *out) CV_NOD
 int peer_cmd_join_successor(struct peer_member *m, const json_t *in, json_t *out) CV_NODISCARD;
 int peer_cmd_propose_join(struct peer_member *m, const json_t *in, json_t *out) CV_NODISCARD;
 
-/* A certification authority of the tests: one per process, made on first use. 0 or CV_E…. */
-/* Appends a DER certificate for a raw public signature key of `suite`. */
-int peer_ca_issue(uint16_t suite, struct cv_span public_key, const char *common_name, struct cv_buf *out) CV_NODISCARD;
-/* Appends the authority's own certificate, DER. */
-int peer_ca_certificate(struct cv_buf *out) CV_NODISCARD;
-/* 0 when `der` is signed by the authority, else CV_EDENIED. */
-int peer_ca_check(struct cv_span der) CV_NODISCARD;
-
 /* Bytes of a hex string (of a member of an object); they live until peer_free_bytes. Empty when missing or malformed.
  */
 struct cv_span peer_bytes_of(const json_t *value);

@@ -257,6 +257,14 @@ static void step(struct walk *k)
 
 static unsigned total_blanks;
 
+/* Mostly suite 1; the others cost more, P-521 most of all. */
+static uint16_t suite_of(uint64_t seed)
+{
+	static const uint16_t suites[] = {7, 1, 2, 1, 3, 1, 4, 1, 1, 1, 5, 1, 6, 1, 1, 1};
+
+	return suites[seed % (sizeof(suites) / sizeof(suites[0]))];
+}
+
 static void walk(uint64_t seed)
 {
 	struct walk *k = calloc(1, sizeof(*k));
@@ -266,7 +274,7 @@ static void walk(uint64_t seed)
 	world_init(&k->w, seed);
 	for (size_t i = 0; i < PEOPLE; i++) {
 		snprintf(name, sizeof(name), "person %zu", i);
-		person_init(&k->m[i].p, &k->w, 1, name);
+		person_init(&k->m[i].p, &k->w, suite_of(seed), name);
 		k->m[i].p.options.public_handshake = i % 2;
 	}
 	person_create(&k->m[0].p, "walk");
@@ -289,13 +297,15 @@ static void walk(uint64_t seed)
 static void test_walks(void **state)
 {
 	const char *from = getenv("MLS_WALK_SEED"), *n = getenv("MLS_WALKS");
-	uint64_t seed = from ? strtoull(from, NULL, 10) : 1;
+	uint64_t seed = from ? strtoull(from, NULL, 10) : 1, walks = n ? strtoull(n, NULL, 10) : 4;
 
-	for (uint64_t i = 0; i < (n ? strtoull(n, NULL, 10) : 4); i++) {
-		print_message("seed %llu\n", (unsigned long long)(seed + i));
+	for (uint64_t i = 0; i < walks; i++) {
+		print_message("seed %llu, cipher suite %u\n", (unsigned long long)(seed + i), suite_of(seed + i));
 		walk(seed + i);
 	}
-	assert_true(total_blanks > 0);
+	/* Not every life has such a tree; some of four do. */
+	if (walks >= 4)
+		assert_true(total_blanks > 0);
 }
 
 int main(void)

@@ -4,7 +4,7 @@
 #include <openssl/param_build.h>
 #include <openssl/x509.h>
 
-#include "mls-peer.h"
+#include "authority.h"
 
 static EVP_PKEY *ca_key;
 static X509 *ca_cert;
@@ -83,7 +83,7 @@ static int put_der(X509 *cert, struct cv_buf *out)
 	return err;
 }
 
-int peer_ca_issue(uint16_t suite, struct cv_span public_key, const char *common_name, struct cv_buf *out)
+int authority_issue(uint16_t suite, struct cv_span public_key, const char *common_name, struct cv_buf *out)
 {
 	EVP_PKEY *key = raw_key(suite, public_key);
 	int err = key ? ca_ready() : CV_EFORMAT;
@@ -96,14 +96,14 @@ int peer_ca_issue(uint16_t suite, struct cv_span public_key, const char *common_
 	return err;
 }
 
-int peer_ca_certificate(struct cv_buf *out)
+int authority_certificate(struct cv_buf *out)
 {
 	int err = ca_ready();
 
 	return err ? err : put_der(ca_cert, out);
 }
 
-int peer_ca_check(struct cv_span der)
+int authority_check(struct cv_span der)
 {
 	const unsigned char *p = der.data;
 	X509 *cert = d2i_X509(NULL, &p, (long)der.len);
@@ -111,4 +111,12 @@ int peer_ca_check(struct cv_span der)
 
 	X509_free(cert);
 	return ok ? 0 : CV_EDENIED;
+}
+
+void authority_close(void)
+{
+	X509_free(ca_cert);
+	EVP_PKEY_free(ca_key);
+	ca_cert = NULL;
+	ca_key = NULL;
 }
