@@ -144,12 +144,51 @@ static void test_many_keys(void **state)
 	sframe_receiver_free(r);
 }
 
+/*
+ * Section 4.4.1: "Implementations MUST mark each base_key as usable for encryption or decryption, never both". The mark
+ * is the type of the object that takes the key: one seals and has no way to open, the other opens and has none to seal.
+ */
+#define TAKES(f, ...) _Static_assert(_Generic(&(f), int (*)(__VA_ARGS__) : 1, default : 0), #f)
+TAKES(sframe_sender_set_key, struct sframe_sender *, uint64_t, uint64_t, const void *, size_t);
+TAKES(sframe_seal, struct sframe_sender *, const void *, size_t, const void *, size_t, uint8_t *, size_t, size_t *);
+TAKES(sframe_seal_buf, struct sframe_sender *, const void *, size_t, const void *, size_t, struct cv_buf *);
+TAKES(sframe_receiver_add_key, struct sframe_receiver *, uint64_t, uint64_t, const void *, size_t);
+TAKES(sframe_receiver_add_epoch, struct sframe_receiver *, uint64_t, const void *, size_t);
+TAKES(sframe_open, struct sframe_receiver *, const void *, size_t, const void *, size_t, uint8_t *, size_t, size_t *,
+      struct sframe_header *);
+
+/* And below them: what was made ready in one direction does not work in the other where the cipher tells them apart. */
+static void test_one_direction(void **state)
+{
+	const uint8_t header[1] = {0x50};
+	const struct sframe_aad aad = {.header = header, .header_len = 1};
+
+	for (enum sframe_suite suite = 1; suite <= 5; suite++) {
+		struct sframe_aead out, in;
+		uint8_t sealed[5 + SFRAME_TAG_MAX], got[5 + SFRAME_TAG_MAX];
+
+		assert_int_equal(sframe_aead_init(&out, suite, true, 5, base_a, sizeof(base_a)), 0);
+		assert_int_equal(sframe_aead_init(&in, suite, false, 5, base_a, sizeof(base_a)), 0);
+		assert_true(EVP_CIPHER_CTX_is_encrypting(out.cipher));
+		assert_false(EVP_CIPHER_CTX_is_encrypting(in.cipher));
+		assert_int_equal(sframe_aead_seal(&out, 0, &aad, (const uint8_t *)"frame", 5, sealed), 0);
+		assert_int_equal(sframe_aead_open(&in, 0, &aad, sealed, 5, got), 0);
+		assert_memory_equal(got, "frame", 5);
+		if (suite >= SFRAME_AES_128_GCM_SHA256_128) {
+			assert_int_not_equal(sframe_aead_open(&out, 0, &aad, sealed, 5, got), 0);
+			assert_int_not_equal(sframe_aead_seal(&in, 0, &aad, (const uint8_t *)"frame", 5, got), 0);
+		}
+		sframe_aead_done(&out);
+		sframe_aead_done(&in);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mls_kid),      cmocka_unit_test(test_mls_kid_of_the_rfc),
 		cmocka_unit_test(test_mls_rotation), cmocka_unit_test(test_mls_rollover),
-		cmocka_unit_test(test_many_keys),
+		cmocka_unit_test(test_many_keys),    cmocka_unit_test(test_one_direction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
