@@ -208,14 +208,16 @@ static int judge_senders(struct cv_span extensions)
 {
 	struct mls_external_sender sender;
 	struct cv_span data;
+	size_t at = 0;
+	int err;
 
 	judged++;
 	if (mls_extension_find(extensions, MLS_EXT_EXTERNAL_SENDERS, &data))
 		return 0;
-	for (uint32_t i = 0; !mls_find_external_sender(extensions, i, &sender); i++)
+	while ((err = mls_external_senders_next(data, &at, &sender)) == 0)
 		if (!mls_span_equal(sender.signature_key, trusted))
 			return CV_EDENIED;
-	return 0;
+	return err == CV_ENOTFOUND ? 0 : err;
 }
 
 static int senders_in_commit(void *ctx, const struct mls_commit_question *q)
