@@ -32,13 +32,17 @@ struct mls_group_options {
 };
 
 /*
- * A new group of one. `extensions` become the GroupContext's. CV_EINVAL, CV_EUNSUPPORTED, CV_ENOMEM, CV_ECRYPTO, the
- * signer's error, the policy's refusal.
+ * A new group of one, for mls_group_free. `extensions` become the GroupContext's. CV_EINVAL: options that are not
+ * allowed, a group id longer than MLS_GROUP_ID_MAX, or a `member` that makes no leaf; CV_EUNSUPPORTED: suite not known,
+ * or extensions that `member` does not announce; CV_EFORMAT, CV_ETRUNCATED, CV_ETRAILING: extensions or credential
+ * malformed; CV_EAUTH: the signer's key is not the member's; CV_ELIMIT, CV_ENOMEM, CV_ECRYPTO, the signer's error, the
+ * policy's refusal.
  */
 CV_PUBLIC int mls_group_create(const struct mls_group_options *options, uint16_t suite, const struct mls_member *member,
 			       struct cv_span group_id, const struct mls_extension *extensions, size_t n_extensions,
 			       struct mls_group **ret) CV_NODISCARD;
 
+/* How to join by Welcome. Everything is borrowed for the call, the signer (its ctx) for the life of the group. */
 struct mls_join {
 	struct cv_span welcome; /* the MLSMessage */
 	const struct mls_key_package
@@ -49,9 +53,14 @@ struct mls_join {
 };
 /*
  * Joins by Welcome, RFC 9420 section 12.4.3.1: verifies the GroupInfo, every leaf, every parent hash, the confirmation
- * tag. CV_ENOTFOUND when the Welcome is not for `key_package`, or names a PSK that is not known here (one of a ReInit
- * or a branch is for mls_group_join_successor alone); CV_EAUTH; CV_EFORMAT; CV_EDENIED; …. That the group id is unique
- * among the groups of this client (section 12.4.3) is policy.join's to see.
+ * tag. *ret is for mls_group_free. That the group id is unique among the groups of this client (section 12.4.3) is
+ * policy.join's to see.
+ * CV_ENOTFOUND: the Welcome is not for `key_package`, there is no ratchet tree, or a PSK is not known here (one of a
+ * ReInit or a branch is for mls_group_join_successor alone). CV_EAUTH: it does not open, or a signature or tag does not
+ * verify. CV_EDENIED: another group than expected, or by policy. CV_EINVAL: no Welcome, or one of another suite;
+ * options that are not allowed; hashes, keys or leaves that contradict each other. CV_EEXIST: two members have one key.
+ * CV_EEXPIRED: a leaf's validity is none, or longer than lifetime_max. CV_EUNSUPPORTED: a leaf does not announce what
+ * the group wants. Decoding errors, CV_ENOMEM, CV_ECRYPTO.
  */
 CV_PUBLIC int mls_group_join(const struct mls_group_options *options, const struct mls_join *join,
 			     struct mls_group **ret) CV_NODISCARD;
@@ -92,42 +101,68 @@ struct mls_commit_output {
 	struct cv_buf group_info;
 	struct cv_buf ratchet_tree; /* with tree_outside_welcome: the new epoch's tree, as mls_join takes it */
 };
+/* Frees what *o owns. Takes a zeroed struct. */
 CV_PUBLIC void mls_commit_output_done(struct mls_commit_output *o);
 
 /*
  * Makes a commit, RFC 9420 section 12.4.1; the new epoch is pending. Proposals received since the epoch began go in by
  * reference (those of an Update of our own, or that contradict, are left out) unless drop_proposals.
- * CV_ESTATE when one is pending or the group has ended; CV_EINVAL for a proposal list that RFC 9420 section 12.2
- * forbids; CV_EEXPIRED, CV_EAUTH, CV_EEXIST (key already in the group) for KeyPackages; CV_EDENIED by policy; ….
+ * CV_ESTATE: one is pending, or the group has ended. CV_EINVAL: a proposal list that RFC 9420 section 12.2 forbids, or
+ * a KeyPackage or `member` that no leaf may be like. CV_EEXPIRED, CV_EAUTH, CV_EUNSUPPORTED, decoding errors: for
+ * KeyPackages (and extensions). CV_EEXIST: a key is in the group already. CV_ENOTFOUND: a PSK that is not known here.
+ * CV_EDENIED or another answer of the policy. CV_ELIMIT: more than MLS_PROPOSALS_MAX, MLS_PSKS_MAX, MLS_LEAVES_MAX, or
+ * a message longer than MLS_MESSAGE_MAX. CV_ENOMEM, CV_ECRYPTO, the signer's error.
  */
 CV_PUBLIC int mls_group_commit(struct mls_group *g, const struct mls_commit *what,
 			       struct mls_commit_output *ret) CV_NODISCARD;
+/* Whether a commit of ours waits for mls_group_merge_pending. */
 CV_PUBLIC bool mls_group_has_pending(const struct mls_group *g);
 /* The pending epoch becomes the current one; the old one's secrets are wiped. CV_ESTATE without one. */
 CV_PUBLIC int mls_group_merge_pending(struct mls_group *g) CV_NODISCARD;
 /* Forgets (wipes) the pending commit. Harmless without one. */
 CV_PUBLIC void mls_group_clear_pending(struct mls_group *g);
 
-/* Proposals as messages of their own, RFC 9420 section 12.1. Each gives an MLSMessage (owned by the caller) to send. */
+/*
+ * Proposals as messages of their own, RFC 9420 section 12.1. Each appends an MLSMessage to send, and keeps the proposal
+ * for the next commit of ours. The policy is asked when a commit carries it.
+ * All: CV_ESTATE: the group has ended; CV_EEXIST: the very same message waits already; CV_ELIMIT: MLS_KEPT_MAX or
+ * MLS_KEPT_BYTES_MAX wait, or longer than MLS_MESSAGE_MAX; CV_ENOMEM, CV_ECRYPTO, or the signer's error. And these:
+ */
+/*
+ * `key_package`: the MLSMessage. CV_EAUTH: its signature; CV_EINVAL, CV_EUNSUPPORTED: not for this group; decoding
+ * errors. Leaf and lifetime are checked when it is committed.
+ */
 CV_PUBLIC int mls_group_propose_add(struct mls_group *g, struct cv_span key_package, struct cv_span authenticated_data,
 				    struct cv_buf *out) CV_NODISCARD;
+/* CV_EINVAL: there is no leaf at `index`. */
 CV_PUBLIC int mls_group_propose_remove(struct mls_group *g, uint32_t index, struct cv_span authenticated_data,
 				       struct cv_buf *out) CV_NODISCARD;
-/* `member` NULL: as now, with a fresh encryption key. The keys take effect when somebody else commits it. */
+/*
+ * `member` NULL: as now, with a fresh encryption key. The keys take effect when somebody else commits it. CV_EINVAL: a
+ * `member` that makes no leaf; CV_EFORMAT: its credential or extensions; CV_ELIMIT also: MLS_OWN_UPDATES_MAX wait.
+ */
 CV_PUBLIC int mls_group_propose_update(struct mls_group *g, const struct mls_member *member,
 				       struct cv_span authenticated_data, struct cv_buf *out) CV_NODISCARD;
+/* The whole new list for the GroupContext. CV_EFORMAT: a type twice; decoding errors in what the RFC defines. */
 CV_PUBLIC int mls_group_propose_extensions(struct mls_group *g, const struct mls_extension *extensions,
 					   size_t n_extensions, struct cv_span authenticated_data,
 					   struct cv_buf *out) CV_NODISCARD;
+/* CV_EINVAL: usage reinit or branch after epoch 0 (section 11). That the key is known is checked with the commit. */
 CV_PUBLIC int mls_group_propose_psk(struct mls_group *g, const struct mls_psk_question *psk,
 				    struct cv_span authenticated_data, struct cv_buf *out) CV_NODISCARD;
+/* CV_EFORMAT: an extension type twice; CV_ELIMIT also: a group id over MLS_GROUP_ID_MAX; decoding errors as above. */
 CV_PUBLIC int mls_group_propose_reinit(struct mls_group *g, const struct mls_reinit *reinit,
 				       struct cv_span authenticated_data, struct cv_buf *out) CV_NODISCARD;
-/* Proposals kept for the next commit, and forgetting them. */
+/* How many proposals, ours and others', are kept for the next commit. */
 CV_PUBLIC size_t mls_group_n_proposals(const struct mls_group *g);
+/* Forgets them, and wipes the private keys of our own Updates among them. */
 CV_PUBLIC void mls_group_clear_proposals(struct mls_group *g);
 
-/* Encrypts application data, RFC 9420 section 6.3. Appends the MLSMessage. CV_ESTATE while proposals wait. */
+/*
+ * Encrypts application data, RFC 9420 section 6.3. Appends the MLSMessage. CV_ESTATE: the group has ended, or proposals
+ * wait for a commit (section 12.4); CV_ELIMIT: longer than MLS_MESSAGE_MAX, or 2^32 generations are used up; CV_ENOMEM,
+ * CV_ECRYPTO, or the signer's error.
+ */
 CV_PUBLIC int mls_group_encrypt(struct mls_group *g, struct cv_span plaintext, struct cv_span authenticated_data,
 				struct cv_buf *out) CV_NODISCARD;
 
@@ -155,43 +190,59 @@ CV_PUBLIC void mls_received_done(struct mls_received *r);
 
 /*
  * Takes a PublicMessage or PrivateMessage for this group, RFC 9420 sections 6 and 12.4.2.
+ * *ret is for mls_received_done.
  * CV_EEPOCH: another epoch than the current (or a kept past) one. CV_EREPLAY: generation used, or fallen out of the
- * window. CV_ELIMIT: too far ahead. CV_EAUTH: signature, tag or AEAD. CV_ESTATE: our own message, or the group has
- * ended. CV_EDENIED: policy. CV_EINVAL: a proposal list or path that the RFC forbids. CV_ENOTFOUND: a proposal
- * reference or PSK that is not known here. A valid commit clears a pending one of ours.
+ * window. CV_ELIMIT: too far ahead, or too many proposals. CV_EAUTH: signature, tag or AEAD. CV_ESTATE: our own
+ * message, or the group has ended. CV_EDENIED, or another answer of the policy. CV_EINVAL: another kind of message,
+ * another group, or a proposal list, leaf or path that the RFC forbids. CV_EEXPIRED, CV_EUNSUPPORTED: a leaf or
+ * KeyPackage. CV_EEXIST: a proposal that waits already, or a key that is in the group already. CV_ENOTFOUND: a proposal
+ * reference or PSK that is not known here. Decoding errors, CV_ENOMEM, CV_ECRYPTO. A valid commit clears a pending one
+ * of ours.
  */
 CV_PUBLIC int mls_group_process(struct mls_group *g, const void *msg, size_t len,
 				struct mls_received *ret) CV_NODISCARD;
 
-/* State of the current epoch. Spans are borrowed until the group changes. */
+/* --- State of the current epoch. Spans are borrowed until the group changes. --- */
+
+/* Its suite (enum mls_suite_id), id and epoch. */
 CV_PUBLIC uint16_t mls_group_suite(const struct mls_group *g);
 CV_PUBLIC struct cv_span mls_group_id(const struct mls_group *g);
 CV_PUBLIC uint64_t mls_group_epoch(const struct mls_group *g);
+/* The index of our leaf. */
 CV_PUBLIC uint32_t mls_group_own_index(const struct mls_group *g);
 /* False after a commit that removed us, or with ReInit. */
 CV_PUBLIC bool mls_group_active(const struct mls_group *g);
+/* Of the GroupContext, for mls_extension_find. */
 CV_PUBLIC struct cv_span mls_group_extensions(const struct mls_group *g);
-/* RFC 9420 section 8.7, KDF.Nh bytes. */
+/* RFC 9420 section 8.7, KDF.Nh bytes; empty after our removal. */
 CV_PUBLIC struct cv_span mls_group_epoch_authenticator(const struct mls_group *g);
+/* KDF.Nh bytes each, RFC 9420 sections 8.2 and 7.8; the transcript hash is empty in epoch 0. */
 CV_PUBLIC struct cv_span mls_group_confirmed_transcript_hash(const struct mls_group *g);
 CV_PUBLIC struct cv_span mls_group_tree_hash(const struct mls_group *g);
-/* The resumption PSK of this epoch, to be handed to other groups' psk hooks; a secret. */
+/* The resumption PSK of this epoch, to be handed to other groups' psk hooks: a secret of KDF.Nh
+ * bytes; empty after our removal. */
 CV_PUBLIC struct cv_span mls_group_resumption_psk(const struct mls_group *g);
-/* Members: count; the leaf at an index (CV_ENOTFOUND when blank); iteration: first index >= from, or UINT32_MAX. */
+/* How many leaves have a member. */
 CV_PUBLIC uint32_t mls_group_n_members(const struct mls_group *g);
+/* The leaf at an index, borrowed until the group changes. CV_ENOTFOUND: there is none. */
 CV_PUBLIC int mls_group_member(const struct mls_group *g, uint32_t index, struct mls_leaf_view *ret) CV_NODISCARD;
+/* The first index >= from with a member, or UINT32_MAX. */
 CV_PUBLIC uint32_t mls_group_next_member(const struct mls_group *g, uint32_t from);
-/* The leaf with this signature key: CV_ENOTFOUND. */
+/* The leaf with this signature key. CV_ENOTFOUND. */
 CV_PUBLIC int mls_group_find_member(const struct mls_group *g, struct cv_span signature_key,
 				    uint32_t *ret_index) CV_NODISCARD;
-/* MLS-Exporter(label, context, len), RFC 9420 section 8.5. `len` at most 255 * Nh. */
+/*
+ * MLS-Exporter(label, context, len), RFC 9420 section 8.5; `ret` becomes a secret of the caller's. CV_EINVAL: `len`
+ * more than 255 * KDF.Nh; CV_ESTATE: we were removed; CV_ECRYPTO.
+ */
 CV_PUBLIC int mls_group_export(struct mls_group *g, const char *label, struct cv_span context, uint8_t *ret,
 			       size_t len) CV_NODISCARD;
-/* The same of the epoch that is pending (CV_ESTATE without one), and its authenticator. */
+/* The same of the epoch that is pending. CV_ESTATE without one; CV_EINVAL, CV_ECRYPTO as above. */
 CV_PUBLIC int mls_group_pending_export(struct mls_group *g, const char *label, struct cv_span context, uint8_t *ret,
 				       size_t len) CV_NODISCARD;
+/* Its authenticator; empty without one. */
 CV_PUBLIC struct cv_span mls_group_pending_epoch_authenticator(const struct mls_group *g);
-/* Appends the ratchet tree in the form of the ratchet_tree extension, RFC 9420 section 12.4.3.3. */
+/* Appends the ratchet tree as in the ratchet_tree extension, RFC 9420 section 12.4.3.3. CV_ELIMIT, CV_ENOMEM. */
 CV_PUBLIC int mls_group_tree(const struct mls_group *g, struct cv_buf *out) CV_NODISCARD;
 
 /*
@@ -207,8 +258,9 @@ struct mls_own_key {
 	struct mls_signer signer;  /* its ctx for the life of the group */
 };
 /*
- * `keys`: the signature key of the own leaf, and of each Update or commit that waits with another one. CV_ENOTFOUND
- * when one is missing; CV_EUNSUPPORTED for another version's form; CV_EINVAL (options); CV_ENOMEM; decoding errors.
+ * `keys`: the signature key of the own leaf, and of each Update or commit that waits with another one. *ret is for
+ * mls_group_free. CV_ENOTFOUND when a key is missing; CV_EUNSUPPORTED for another version's form; CV_EINVAL (options);
+ * decoding errors; CV_ENOMEM, CV_ECRYPTO.
  */
 CV_PUBLIC int mls_group_restore(const struct mls_group_options *options, const struct mls_own_key *keys, size_t n_keys,
 				const void *data, size_t len, struct mls_group **ret) CV_NODISCARD;

@@ -32,9 +32,12 @@ struct mls_peek {
 	uint8_t content_type;              /* Public/PrivateMessage: enum mls_content_type; else 0 */
 	struct cv_span authenticated_data; /* Public/PrivateMessage; borrowed */
 };
-/* The whole message must be well-formed. CV_EFORMAT, CV_ETRUNCATED, CV_ETRAILING, CV_ELIMIT, CV_EUNSUPPORTED. */
+/* The whole message must be well-formed: CV_EFORMAT, CV_ETRUNCATED, CV_ETRAILING, CV_ELIMIT, CV_EUNSUPPORTED. */
 CV_PUBLIC int mls_peek(const void *msg, size_t len, struct mls_peek *ret) CV_NODISCARD;
-/* The i-th KeyPackageRef that a Welcome is for (as mls_key_package_ref). CV_ENOTFOUND past the last. */
+/*
+ * The i-th KeyPackageRef that a Welcome is for (as mls_key_package_ref), borrowed from the message. CV_ENOTFOUND past
+ * the last; CV_EINVAL: no Welcome; else as mls_peek.
+ */
 CV_PUBLIC int mls_welcome_ref(const void *msg, size_t len, size_t i, struct cv_span *ret_ref) CV_NODISCARD;
 
 #endif

@@ -5,6 +5,12 @@
  * The library knows no sockets, files, clocks or generators: randomness and time are handed in (struct mls_env).
  * Spans (struct cv_span) in results are borrowed views; each function says from whom. Nothing here is thread safe:
  * one thread at a time per group and per key object; different objects may be used by different threads.
+ *
+ * What is appended to a struct cv_buf by a call that fails is taken off again; but when the buffer itself failed
+ * (CV_ENOMEM, or CV_ELIMIT: its maximum is too small) it is spoilt until cv_buf_reset, see <base/buf.h>. *Decoding
+ * errors* are CV_ETRUNCATED, CV_ETRAILING, CV_EFORMAT, CV_ELIMIT (one of the limits below) and CV_EUNSUPPORTED (a
+ * version, wire format or suite that is not known). CV_ECRYPTO: OpenSSL or the generator handed in failed. An error of
+ * an application's signer or policy comes back as it is.
  */
 #ifndef MLS_TYPES_H
 #define MLS_TYPES_H
@@ -61,7 +67,8 @@ struct mls_env {
 
 /*
  * Something that signs with a member's private signature key (Ed25519 and Ed448: over `msg` itself; ECDSA: DER
- * signature over the suite's hash of `msg`). `ret_sig` has room for MLS_SIGNATURE_MAX bytes. 0 or CV_E….
+ * signature over the suite's hash of `msg`). `ret_sig` has room for MLS_SIGNATURE_MAX bytes. 0, or a negative CV_E…
+ * that becomes the result of the call in progress.
  */
 struct mls_signer {
 	int (*sign)(void *ctx, const uint8_t *msg, size_t len, uint8_t *ret_sig, size_t *ret_len);
@@ -70,11 +77,12 @@ struct mls_signer {
 
 /* A private signature key in memory, for those who have no other signer. */
 struct mls_sign_key;
-/* A fresh key. CV_EUNSUPPORTED, CV_ENOMEM, CV_ECRYPTO. */
+/* A fresh key, for mls_sign_key_free. CV_EUNSUPPORTED: suite not known; CV_ENOMEM; CV_ECRYPTO. */
 CV_PUBLIC int mls_sign_key_generate(uint16_t suite, const struct cv_rng *rng, struct mls_sign_key **ret) CV_NODISCARD;
 /*
  * From a private key: Ed25519 the 32-byte seed, Ed448 57 bytes, ECDSA the big-endian scalar at most as long as the
- * curve's order (32, 48, 66). Copied. CV_EINVAL when it is no key.
+ * curve's order (32, 48, 66). Copied. CV_EINVAL when it is no key; CV_EUNSUPPORTED: suite not known; CV_ENOMEM;
+ * CV_ECRYPTO.
  */
 CV_PUBLIC int mls_sign_key_new(uint16_t suite, const void *priv, size_t len, struct mls_sign_key **ret) CV_NODISCARD;
 /* The public key as it stands in LeafNodes (ECDSA: uncompressed point); borrowed from `key`. */
@@ -83,7 +91,10 @@ CV_PUBLIC struct cv_span mls_sign_key_public(const struct mls_sign_key *key);
 CV_PUBLIC struct mls_signer mls_sign_key_signer(struct mls_sign_key *key);
 /* Wipes and frees. Takes NULL. */
 CV_PUBLIC void mls_sign_key_free(struct mls_sign_key *key);
-/* Verifies a plain signature as struct mls_signer makes it. CV_EAUTH when it does not verify. */
+/*
+ * Verifies a plain signature as struct mls_signer makes it. CV_EAUTH when it does not verify; CV_EINVAL: no public key
+ * of the suite; CV_EUNSUPPORTED: suite not known; CV_ECRYPTO.
+ */
 CV_PUBLIC int mls_signature_verify(uint16_t suite, struct cv_span public_key, const void *msg, size_t len,
 				   struct cv_span sig) CV_NODISCARD;
 
@@ -101,7 +112,7 @@ struct mls_credential {
 	uint16_t type;
 	struct cv_span data;
 };
-/* Appends a chain of DER certificates (end entity first) in the form of credential data. CV_ELIMIT, CV_ENOMEM. */
+/* Appends a chain of 1..MLS_CERTS_MAX DER certificates (end entity first) as credential data. CV_ELIMIT, CV_ENOMEM. */
 CV_PUBLIC int mls_x509_chain(const struct cv_span *certs, size_t n_certs, struct cv_buf *out) CV_NODISCARD;
 /* The i-th certificate (0 = end entity), DER, borrowed from `cred`. CV_ENOTFOUND past the last, CV_EINVAL if basic. */
 CV_PUBLIC int mls_x509_cert(const struct mls_credential *cred, size_t i, struct cv_span *ret_der) CV_NODISCARD;
@@ -120,7 +131,7 @@ struct mls_extension {
 };
 /*
  * Looks an extension up in a list as the views of this library hand it out (the content of `Extension extensions<V>`).
- * `ret_data` is borrowed from `list`. CV_ENOTFOUND.
+ * `ret_data` is borrowed from `list`. CV_ENOTFOUND when it is not in there.
  */
 CV_PUBLIC int mls_extension_find(struct cv_span list, uint16_t type, struct cv_span *ret_data) CV_NODISCARD;
 /* Walks such a list: *at starts at 0 and is moved on. False at the end. */

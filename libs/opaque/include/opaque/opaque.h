@@ -13,7 +13,8 @@
  * functions, which take about 0.1 s), no clock; randomness is handed in. Everything secret on the stack is wiped.
  * Functions on different objects may run on different threads.
  *
- * Messages are handed over as pointer and length; a wrong length is CV_EFORMAT.
+ * Messages are handed over as pointer and length; a wrong length is CV_EFORMAT (of KE3: CV_EAUTH, as any wrong KE3).
+ * The results of a call that fails are not to be used.
  */
 #ifndef OPAQUE_OPAQUE_H
 #define OPAQUE_OPAQUE_H
@@ -97,7 +98,8 @@ CV_PUBLIC int opaque_client_register_start(struct opaque_client *c, const struct
 /*
  * `ids` may be NULL. `ret_server_public_key` may be NULL; the client may compare it with a key that it knows.
  * CV_ESTATE: no registration started; CV_EFORMAT: response malformed (identity or non-canonical element too);
- * CV_ENOMEM: Argon2id found no memory; CV_ECRYPTO. Section 5.2.3.
+ * CV_EINVAL: `config` is not one of a known version, or it or `ids` are too long; CV_ENOMEM: Argon2id found no memory;
+ * CV_ECRYPTO. Section 5.2.3.
  */
 CV_PUBLIC int opaque_client_register_finish(struct opaque_client *c, const struct opaque_config *config,
 					    const struct opaque_ids *ids, const struct cv_rng *rng,
@@ -105,12 +107,13 @@ CV_PUBLIC int opaque_client_register_finish(struct opaque_client *c, const struc
 					    uint8_t ret_record[OPAQUE_RECORD_LEN],
 					    uint8_t ret_export_key[OPAQUE_EXPORT_KEY_LEN],
 					    uint8_t ret_server_public_key[OPAQUE_KEY_LEN]) CV_NODISCARD;
-/* As register_start. Section 6.2.1 (GenerateKE1). */
+/* As register_start: CV_EINVAL, CV_ELIMIT, CV_ECRYPTO. Section 6.2.1 (GenerateKE1). */
 CV_PUBLIC int opaque_client_login_start(struct opaque_client *c, const struct cv_rng *rng, const void *password,
 					size_t password_len, uint8_t ret_ke1[OPAQUE_KE1_LEN]) CV_NODISCARD;
 /*
  * CV_EAUTH: wrong password, unknown user or not the right server (these cannot and must not be told apart);
- * CV_EFORMAT: KE2 malformed; CV_ESTATE, CV_ENOMEM, CV_ECRYPTO as above. Section 6.2.3 (GenerateKE3).
+ * CV_EFORMAT: KE2 malformed; CV_ESTATE: no login started; CV_EINVAL, CV_ENOMEM, CV_ECRYPTO as above. Section 6.2.3
+ * (GenerateKE3).
  */
 CV_PUBLIC int opaque_client_login_finish(struct opaque_client *c, const struct opaque_config *config,
 					 const struct opaque_ids *ids, const void *ke2, size_t ke2_len,
@@ -137,15 +140,15 @@ struct opaque_server_login {
 
 /* Fresh keys, once per deployment. CV_ECRYPTO. */
 CV_PUBLIC int opaque_server_keys_generate(const struct cv_rng *rng, struct opaque_server_keys *ret_keys) CV_NODISCARD;
-/* From stored values; computes the public key. CV_EFORMAT: not a canonical non-zero scalar. */
+/* From stored values, copied; computes the public key. CV_EFORMAT: not a canonical non-zero scalar; CV_ECRYPTO. */
 CV_PUBLIC int opaque_server_keys_load(const uint8_t private_key[OPAQUE_KEY_LEN],
 				      const uint8_t oprf_seed[OPAQUE_OPRF_SEED_LEN],
 				      struct opaque_server_keys *ret_keys) CV_NODISCARD;
 
 /*
  * `credential_id` names the credential for good (an account id, never an e-mail address that may change): 1 ..
- * OPAQUE_CREDENTIAL_ID_MAX bytes. CV_EFORMAT: request malformed (identity or non-canonical element too); CV_EINVAL.
- * Section 5.2.2.
+ * OPAQUE_CREDENTIAL_ID_MAX bytes. CV_EFORMAT: request malformed (identity or non-canonical element too); CV_EINVAL:
+ * length of `credential_id`; CV_ECRYPTO. Section 5.2.2.
  */
 CV_PUBLIC int opaque_server_register_respond(const struct opaque_server_keys *keys, const void *credential_id,
 					     size_t credential_id_len, const void *request, size_t request_len,
@@ -156,7 +159,8 @@ CV_PUBLIC int opaque_record_check(const void *record, size_t record_len) CV_NODI
  * Answers KE1. `record` NULL (record_len 0): the account does not exist; the answer is then made with a fake record
  * (section 6.3.2.2) and cannot be told from a real one, provided that `credential_id` is the same for every login to
  * the same unknown account (a keyed hash of the address for example). Real and fake answers cost the same work.
- * CV_EFORMAT: KE1 or record malformed; CV_EINVAL, CV_ECRYPTO. Section 6.2.2 (GenerateKE2).
+ * CV_EFORMAT: KE1 or record malformed; CV_EINVAL: `config` is not one of a known version, or something is too long (or
+ * `credential_id` empty); CV_ECRYPTO. Section 6.2.2 (GenerateKE2).
  */
 CV_PUBLIC int opaque_server_login_respond(const struct opaque_config *config, const struct opaque_server_keys *keys,
 					  const struct opaque_ids *ids, const void *credential_id,

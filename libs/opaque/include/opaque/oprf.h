@@ -28,16 +28,22 @@ CV_PUBLIC int oprf_scalar_random(const struct cv_rng *rng, uint8_t ret_scalar[OP
 /* 0 for a canonical encoding of an element that is not the identity, else CV_EFORMAT. Section 2.1 (DeserializeElement).
  */
 CV_PUBLIC int oprf_element_check(const uint8_t element[OPRF_ELEMENT_LEN]) CV_NODISCARD;
-/* Key pair from a seed; `info` at most 65535 bytes. CV_EINVAL, CV_ECRYPTO. Section 3.2.1 (DeriveKeyPair). */
+/* Key pair from a seed; `info` at most 65535 bytes. CV_EINVAL: longer; CV_ECRYPTO. Section 3.2.1 (DeriveKeyPair). */
 CV_PUBLIC int oprf_derive_key(const uint8_t seed[OPRF_SEED_LEN], const void *info, size_t info_len,
 			      uint8_t ret_private[OPRF_SCALAR_LEN], uint8_t ret_public[OPRF_ELEMENT_LEN]) CV_NODISCARD;
-/* Client: `input` 0..OPRF_INPUT_MAX bytes, blinded by `blind` (oprf_scalar_random). Section 3.3.1. CV_EINVAL. */
+/*
+ * Client: `input` 0..OPRF_INPUT_MAX bytes, blinded by `blind` (oprf_scalar_random), a secret to be wiped after
+ * finalize. Section 3.3.1. CV_EINVAL: too long, or `blind` is no canonical non-zero scalar.
+ */
 CV_PUBLIC int oprf_blind(const void *input, size_t input_len, const uint8_t blind[OPRF_SCALAR_LEN],
 			 uint8_t ret_blinded[OPRF_ELEMENT_LEN]) CV_NODISCARD;
 /* Server. CV_EFORMAT: not an element, or the identity. Section 3.3.1 (BlindEvaluate). */
 CV_PUBLIC int oprf_evaluate(const uint8_t private_key[OPRF_SCALAR_LEN], const uint8_t blinded[OPRF_ELEMENT_LEN],
 			    uint8_t ret_evaluated[OPRF_ELEMENT_LEN]) CV_NODISCARD;
-/* Client: unblinds and hashes. CV_EFORMAT: not an element, or the identity. Section 3.3.1 (Finalize). */
+/*
+ * Client: unblinds and hashes; the output is a secret. CV_EFORMAT: not an element, or the identity; CV_EINVAL: as
+ * oprf_blind. Section 3.3.1 (Finalize).
+ */
 CV_PUBLIC int oprf_finalize(const void *input, size_t input_len, const uint8_t blind[OPRF_SCALAR_LEN],
 			    const uint8_t evaluated[OPRF_ELEMENT_LEN],
 			    uint8_t ret_output[OPRF_OUTPUT_LEN]) CV_NODISCARD;

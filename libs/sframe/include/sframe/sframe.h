@@ -112,7 +112,7 @@ CV_PUBLIC void sframe_sender_free(struct sframe_sender *s);
  * A key must never be used from a counter that was used before (section 9.1), therefore `epoch` has to be higher than
  * in every earlier call on this sender, and KID and base key must be those of that epoch; there must be no second
  * sender for the same KID and base key. CV_ESTATE: epoch not higher than before, or the KID in use given again (key
- * reuse). On failure the sender keeps its present key.
+ * reuse); CV_EINVAL: base key empty or too long; CV_ECRYPTO. On failure the sender keeps its present key.
  */
 CV_PUBLIC int sframe_sender_set_key(struct sframe_sender *s, uint64_t epoch, uint64_t kid, const void *base_key,
 				    size_t base_key_len) CV_NODISCARD;
@@ -137,7 +137,10 @@ CV_PUBLIC void sframe_sender_set_limit(struct sframe_sender *s, uint64_t limit);
  */
 CV_PUBLIC int sframe_seal(struct sframe_sender *s, const void *metadata, size_t metadata_len, const void *plaintext,
 			  size_t plaintext_len, uint8_t *dst, size_t dst_size, size_t *ret_len) CV_NODISCARD;
-/* As sframe_seal, appended to `out` (which allocates unless it has the room). On failure `out` keeps its length. */
+/*
+ * As sframe_seal, appended to `out` (which allocates unless it has the room). On failure `out` keeps its length.
+ * CV_ESTATE, CV_ELIMIT (also: `out` may not grow that far), CV_ENOMEM, CV_ECRYPTO.
+ */
 CV_PUBLIC int sframe_seal_buf(struct sframe_sender *s, const void *metadata, size_t metadata_len, const void *plaintext,
 			      size_t plaintext_len, struct cv_buf *out) CV_NODISCARD;
 
@@ -146,8 +149,9 @@ CV_PUBLIC int sframe_seal_buf(struct sframe_sender *s, const void *metadata, siz
 struct sframe_receiver;
 
 /*
- * A receiver that holds at most `max_keys` keys (1..SFRAME_KEYS_MAX). `mls` may be NULL when epochs are not used.
- * CV_EUNSUPPORTED: unknown suite; CV_EINVAL; CV_ENOMEM. Free with sframe_receiver_free.
+ * A receiver that holds at most `max_keys` keys (1..SFRAME_KEYS_MAX). `mls` (copied) may be NULL when epochs are not
+ * used. CV_EUNSUPPORTED: unknown suite; CV_EINVAL: max_keys or `mls` out of range; CV_ENOMEM. Free with
+ * sframe_receiver_free.
  */
 CV_PUBLIC int sframe_receiver_new(enum sframe_suite suite, const struct sframe_mls_params *mls, size_t max_keys,
 				  struct sframe_receiver **ret_receiver) CV_NODISCARD;
@@ -156,7 +160,7 @@ CV_PUBLIC void sframe_receiver_free(struct sframe_receiver *r);
 /*
  * Adds one key. Keys of several epochs may be held at once (rotation with overlap). The base key is not kept.
  * CV_EEXIST: there is a key for this KID already (exactly one key per KID: drop the old one first); CV_ELIMIT: max_keys
- * reached; CV_EINVAL, CV_ENOMEM, CV_ECRYPTO.
+ * reached; CV_EINVAL: base key empty or too long; CV_ENOMEM, CV_ECRYPTO.
  */
 CV_PUBLIC int sframe_receiver_add_key(struct sframe_receiver *r, uint64_t epoch, uint64_t kid, const void *base_key,
 				      size_t base_key_len) CV_NODISCARD;
@@ -165,7 +169,7 @@ CV_PUBLIC int sframe_receiver_add_key(struct sframe_receiver *r, uint64_t epoch,
  * (that frame's sframe_open allocates). The receiver keeps the base key until the epoch is dropped. An older epoch with
  * the same value modulo 2^E is dropped, as section 5.2 demands: its KIDs now belong to the new one. CV_ESTATE: the
  * receiver has no MLS parameters; CV_EEXIST: this epoch, or a newer one with the same value modulo 2^E, is held;
- * CV_ELIMIT: SFRAME_EPOCHS_MAX reached; CV_EINVAL.
+ * CV_ELIMIT: SFRAME_EPOCHS_MAX reached; CV_EINVAL: base key empty or too long.
  */
 CV_PUBLIC int sframe_receiver_add_epoch(struct sframe_receiver *r, uint64_t epoch, const void *base_key,
 					size_t base_key_len) CV_NODISCARD;
