@@ -90,12 +90,43 @@ static void certificate(struct cv_span in, struct cv_buf *b)
 	(void)!mls_x509_check_key(mls_suite_find(1), in, SPAN_STR("0123456789abcdef0123456789abcdef"));
 }
 
+static void external_senders(struct cv_span in, struct cv_buf *b)
+{
+	struct mls_external_sender s[MLS_SENDERS_MAX];
+	size_t n = 0, at = 0;
+	int err;
+
+	while ((err = mls_external_senders_next(in, &at, &s[n])) == 0)
+		if (++n == MLS_SENDERS_MAX)
+			return;
+	/* Once begun, the walk can only come to its end. */
+	if (n && err != CV_ENOTFOUND)
+		abort();
+	if (err != CV_ENOTFOUND)
+		return;
+	if (mls_external_senders(s, n, b))
+		abort();
+	same(in, b);
+}
+
+static void required_capabilities(struct cv_span in, struct cv_buf *b)
+{
+	struct mls_required_capabilities_view v;
+
+	if (mls_required_capabilities_read(in, &v))
+		return;
+	mls_put_span(b, v.extensions);
+	mls_put_span(b, v.proposals);
+	mls_put_span(b, v.credentials);
+	same(in, b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const all[])(struct cv_span in, struct cv_buf * b) = {message, proposal, commit,
-									    secrets, tree,     certificate};
+	static void (*const all[])(struct cv_span in, struct cv_buf * b) = {
+		message, proposal, commit, secrets, tree, certificate, external_senders, required_capabilities};
 	struct cv_buf b;
 
 	if (!size || data[0] >= sizeof(all) / sizeof(all[0]))

@@ -167,28 +167,6 @@ int mls_leaf_verify(struct mls_crypto *c, const struct leaf_node *l, struct cv_s
 	return mls_crypto_verify(c, l->v.signature_key, "LeafNodeTBS", parts, n, l->signature);
 }
 
-struct required {
-	struct cv_span extensions, proposals, credentials;
-};
-
-static int read_required(struct cv_span data, struct required *ret)
-{
-	struct cv_reader r;
-	int err;
-
-	cv_reader_init(&r, data.data, data.len);
-	err = cv_reader_get_vec(&r, 2 * MLS_TYPES_MAX, &ret->extensions);
-	if (!err)
-		err = cv_reader_get_vec(&r, 2 * MLS_TYPES_MAX, &ret->proposals);
-	if (!err)
-		err = cv_reader_get_vec(&r, 2 * MLS_TYPES_MAX, &ret->credentials);
-	if (!err)
-		err = cv_reader_end(&r);
-	if (!err && (ret->extensions.len % 2 || ret->proposals.len % 2 || ret->credentials.len % 2))
-		err = CV_EFORMAT;
-	return err;
-}
-
 static uint16_t be16_at(struct cv_span s, size_t i)
 {
 	return (uint16_t)(s.data[i] << 8 | s.data[i + 1]);
@@ -229,7 +207,7 @@ bool mls_leaf_knows(const struct leaf_node *l, struct cv_span extensions, bool o
 int mls_leaf_supports_context(const struct leaf_node *l, struct cv_span extensions, bool own)
 {
 	const struct mls_capabilities_view *have = &l->v.capabilities;
-	struct required want;
+	struct mls_required_capabilities_view want;
 	struct cv_span data;
 	int err;
 
@@ -237,7 +215,7 @@ int mls_leaf_supports_context(const struct leaf_node *l, struct cv_span extensio
 		return CV_EUNSUPPORTED;
 	if (mls_extension_find(extensions, MLS_EXT_REQUIRED_CAPABILITIES, &data))
 		return 0;
-	err = read_required(data, &want);
+	err = mls_required_capabilities_read(data, &want);
 	if (err)
 		return err;
 	return has_all(have->extensions, want.extensions, is_default_extension, own) &&
@@ -247,25 +225,15 @@ int mls_leaf_supports_context(const struct leaf_node *l, struct cv_span extensio
 		       : CV_EUNSUPPORTED;
 }
 
-static int get_external_sender(struct cv_reader *r, struct mls_external_sender *ret)
-{
-	int err = cv_reader_get_vec(r, MLS_PUBLIC_MAX, &ret->signature_key);
-
-	return err ? err : mls_get_credential(r, &ret->credential);
-}
-
 int mls_find_external_sender(struct cv_span extensions, uint32_t i, struct mls_external_sender *ret)
 {
 	struct cv_span data;
-	struct cv_reader r, list;
+	size_t at = 0;
 
 	if (mls_extension_find(extensions, MLS_EXT_EXTERNAL_SENDERS, &data))
 		return CV_ENOTFOUND;
-	cv_reader_init(&r, data.data, data.len);
-	if (cv_reader_sub(&r, MLS_MESSAGE_MAX, &list))
-		return CV_ENOTFOUND;
 	do {
-		if (!list.left || get_external_sender(&list, ret))
+		if (mls_external_senders_next(data, &at, ret))
 			return CV_ENOTFOUND;
 	} while (i--);
 	return 0;
@@ -273,24 +241,18 @@ int mls_find_external_sender(struct cv_span extensions, uint32_t i, struct mls_e
 
 int mls_check_context_extensions(struct cv_span extensions)
 {
+	struct mls_required_capabilities_view required;
 	struct mls_external_sender sender;
-	struct required required;
-	struct cv_reader r, list;
 	struct cv_span data;
-	size_t n = 0;
+	size_t at = 0;
 	int err = 0;
 
 	if (!mls_extension_find(extensions, MLS_EXT_REQUIRED_CAPABILITIES, &data))
-		err = read_required(data, &required);
+		err = mls_required_capabilities_read(data, &required);
 	if (err || mls_extension_find(extensions, MLS_EXT_EXTERNAL_SENDERS, &data))
 		return err;
-	cv_reader_init(&r, data.data, data.len);
-	err = cv_reader_sub(&r, MLS_MESSAGE_MAX, &list);
-	if (!err)
-		err = cv_reader_end(&r);
-	while (!err && list.left)
-		err = n++ < MLS_SENDERS_MAX ? get_external_sender(&list, &sender) : CV_ELIMIT;
-	return err;
+	err = mls_external_senders_next(data, &at, &sender);
+	return err == CV_ENOTFOUND ? 0 : err;
 }
 
 /*

@@ -90,7 +90,7 @@ int mls_required_capabilities(const uint16_t *extensions, size_t n_extensions, c
 
 static int get_list16(struct cv_reader *r, struct cv_span *ret)
 {
-	int err = cv_reader_get_vec(r, 2 * 65536, ret);
+	int err = cv_reader_get_vec(r, 2 * MLS_TYPES_MAX, ret);
 
 	return err ? err : ret->len % 2 ? CV_EFORMAT : 0;
 }
@@ -129,6 +129,24 @@ int mls_external_senders(const struct mls_external_sender *senders, size_t n_sen
 	return cv_buf_status(out);
 }
 
+static int get_external_sender(struct cv_reader *r, struct mls_external_sender *ret)
+{
+	int err = cv_reader_get_vec(r, MLS_PUBLIC_MAX, &ret->signature_key);
+
+	return err ? err : mls_get_credential(r, &ret->credential);
+}
+
+static int check_external_senders(struct cv_reader list)
+{
+	struct mls_external_sender s;
+	size_t n = 0;
+	int err = 0;
+
+	while (!err && list.left)
+		err = n++ < MLS_SENDERS_MAX ? get_external_sender(&list, &s) : CV_ELIMIT;
+	return err;
+}
+
 int mls_external_senders_next(struct cv_span data, size_t *at, struct mls_external_sender *ret)
 {
 	struct mls_external_sender s;
@@ -140,6 +158,8 @@ int mls_external_senders_next(struct cv_span data, size_t *at, struct mls_extern
 	err = cv_reader_sub(&r, MLS_MESSAGE_MAX, &list);
 	if (!err)
 		err = cv_reader_end(&r);
+	if (!err && !*at)
+		err = check_external_senders(list);
 	if (err)
 		return err;
 	head = data.len - list.left;
@@ -149,9 +169,7 @@ int mls_external_senders_next(struct cv_span data, size_t *at, struct mls_extern
 		cv_reader_init(&list, data.data + *at, data.len - *at);
 	if (!list.left)
 		return CV_ENOTFOUND;
-	err = cv_reader_get_vec(&list, MLS_PUBLIC_MAX, &s.signature_key);
-	if (!err)
-		err = mls_get_credential(&list, &s.credential);
+	err = get_external_sender(&list, &s);
 	if (err)
 		return err;
 	*at = data.len - list.left;

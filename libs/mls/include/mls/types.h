@@ -160,7 +160,7 @@ CV_PUBLIC int mls_external_senders(const struct mls_external_sender *senders, si
  * sender is the one whose proposals carry the index i. Whether their credentials are to be trusted is the policy's to
  * say, where it is asked about new GroupContext extensions and about a group to join (section 5.3.1). Spans are
  * borrowed from `data`. CV_ENOTFOUND: there are no more; CV_EINVAL: *at is not from here; CV_ETRUNCATED, CV_ETRAILING,
- * CV_EFORMAT, CV_ELIMIT: malformed.
+ * CV_EFORMAT, CV_ELIMIT (MLS_SENDERS_MAX): the list, which is checked as a whole at 0, is malformed.
  */
 CV_PUBLIC int mls_external_senders_next(struct cv_span data, size_t *at, struct mls_external_sender *ret) CV_NODISCARD;
 
