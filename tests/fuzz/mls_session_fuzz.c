@@ -38,26 +38,30 @@ struct step {
 
 struct mark {
 	uint64_t epoch;
-	size_t n_kept, n_updates;
-	struct cv_secret now, pending;
+	uint8_t authenticator[DIGEST_MAX];
+	struct cv_buf saved; /* everything that a group is */
 };
 
 static struct mark mark(const struct mls_group *g)
 {
-	struct mark m = {.epoch = mls_group_epoch(g), .n_kept = g->n_kept, .n_updates = g->n_updates};
+	struct mark m = {.epoch = mls_group_epoch(g)};
 
-	m.now = g->cur->secrets.authenticator;
-	if (g->pending)
-		m.pending = g->pending->secrets.authenticator;
+	memcpy(m.authenticator, g->cur->secrets.authenticator.data, sizeof(m.authenticator));
+	cv_buf_init(&m.saved, 4 * FUZZ_MAX);
+	if (!g->removed)
+		MUST(mls_group_save(g, &m.saved));
 	return m;
 }
 
-static bool unmoved(const struct mark *m, const struct mls_group *g)
+/* A PrivateMessage may have unfolded the tree of the keys for receiving before it was refused. */
+static void must_be_unmoved(const struct mls_group *g, const struct mark *before, bool private)
 {
-	struct mark n = mark(g);
+	struct mark now = mark(g);
 
-	return n.epoch == m->epoch && n.n_kept == m->n_kept && n.n_updates == m->n_updates &&
-	       cv_secret_equal(&n.now, &m->now) && cv_secret_equal(&n.pending, &m->pending);
+	MUST(now.epoch != before->epoch);
+	MUST(memcmp(now.authenticator, before->authenticator, sizeof(now.authenticator)) != 0);
+	MUST(!private && !mls_span_equal(BUF_SPAN(now.saved), BUF_SPAN(before->saved)));
+	cv_buf_done(&now.saved);
 }
 
 static int hear(struct mls_group *g, struct cv_span msg)
@@ -65,16 +69,21 @@ static int hear(struct mls_group *g, struct cv_span msg)
 	bool ended = mls_group_ended(g);
 	struct mark before = mark(g);
 	struct mls_received r;
+	struct mls_peek p;
 	int err = mls_group_process(g, msg.data, msg.len, &r);
 
 	if (err) {
-		MUST(!unmoved(&before, g));
-		return err;
+		must_be_unmoved(g, &before, !mls_peek(msg.data, msg.len, &p) && p.wire_format == MLS_PRIVATE_MESSAGE);
+	} else {
+		MUST(ended);
+		if (r.kind == MLS_RECEIVED_COMMIT || r.kind == MLS_RECEIVED_REINIT)
+			MUST(mls_group_epoch(g) != before.epoch + 1);
+		else
+			MUST(mls_group_epoch(g) != before.epoch);
+		mls_received_done(&r);
 	}
-	MUST(ended);
-	MUST(r.kind >= MLS_RECEIVED_COMMIT && r.kind != MLS_RECEIVED_REMOVED && mls_group_epoch(g) != before.epoch + 1);
-	mls_received_done(&r);
-	return 0;
+	cv_buf_done(&before.saved);
+	return err;
 }
 
 /* Proposals that JUDGE has are known to their sender as well, who does not hear its own messages. */
@@ -315,13 +324,15 @@ static void join_outside(struct session *x, struct mls_group *g, const struct st
 
 static void own_commit(struct session *x, const struct mls_commit *what)
 {
-	struct mls_commit_output out;
 	struct mark before = mark(x->at[JUDGE]);
+	struct mls_commit_output out;
 
 	if (mls_group_commit(x->at[JUDGE], what, &out)) {
-		MUST(!unmoved(&before, x->at[JUDGE]));
+		must_be_unmoved(x->at[JUDGE], &before, false);
+		cv_buf_done(&before.saved);
 		return;
 	}
+	cv_buf_done(&before.saved);
 	cv_buf_done(&x->pending);
 	x->pending = out.commit;
 	cv_buf_init(&out.commit, FUZZ_MAX);
