@@ -76,6 +76,21 @@ static const struct proposal no_extensions = {.type = MLS_PROPOSAL_GROUP_CONTEXT
 static const struct proposal reinit = {.type = MLS_PROPOSAL_REINIT,
 				       .reinit = {.group_id = SPAN_STR("next"), .version = 1, .suite = 2}};
 
+static const struct proposal old_psk = {
+	.type = MLS_PROPOSAL_PSK,
+	.psk = {.usage = MLS_PSK_APPLICATION,
+		.group_id = SPAN_STR("fuzz"),
+		.epoch = 5,
+		.nonce = SPAN_STR("0123456789abcdef0123456789abcdef")},
+};
+static const struct proposal older_psk = {
+	.type = MLS_PROPOSAL_PSK,
+	.psk = {.usage = MLS_PSK_APPLICATION,
+		.group_id = SPAN_STR("fuzz"),
+		.epoch = 3,
+		.nonce = SPAN_STR("0123456789abcdef0123456789abcdef")},
+};
+
 static void lives_of_two(void)
 {
 	struct cv_buf b = start(STATE_PAIR);
@@ -104,7 +119,8 @@ static void lives_of_two(void)
 
 static void lives_of_many(const struct mls_state *s)
 {
-	struct proposal some[] = {add_newcomer(s), remove_5, psk}, odd[] = {psk, psk, no_extensions, no_extensions};
+	struct proposal some[] = {add_newcomer(s), remove_5, psk}, odd[] = {no_extensions, no_extensions},
+			psks[] = {psk, old_psk, older_psk}, twice[] = {psk, psk};
 	struct cv_buf b = start(STATE_CROWD);
 
 	step_proposals(&b, STEP_COMMIT_LIST, SPAN_STR("\0\0"), true, some, 3);
@@ -115,10 +131,29 @@ static void lives_of_many(const struct mls_state *s)
 	write_seed("crowd_lists", &b);
 
 	b = start(STATE_CROWD);
-	step_proposals(&b, STEP_GRAFT_LIST | IN_PRIVATE, SPAN_STR("\0"), true, odd, 4);
+	step_proposals(&b, STEP_GRAFT_LIST | IN_PRIVATE, SPAN_STR("\0"), true, odd, 2);
+	step_proposals(&b, STEP_GRAFT_LIST, SPAN_STR("\0"), true, twice, 2);
 	step_proposals(&b, STEP_GRAFT_LIST, SPAN_STR("\0"), true, &psk, 1);
 	step(&b, STEP_COMMIT_BODY, SPAN_STR("\7\1\0\3\0\0\0\5\0"));
 	write_seed("crowd_grafts", &b);
+
+	b = start(STATE_CROWD);
+	step(&b, STEP_SPEAK_OUT_OF_ORDER, SPAN_STR("hello"));
+	step(&b, STEP_SPEAK_OUT_OF_ORDER | FROM_OTHER, SPAN_NONE);
+	step_proposals(&b, STEP_COMMIT_LIST, SPAN_STR("\0\0"), true, psks, 3);
+	step(&b, STEP_SPEAK_OUT_OF_ORDER | FROM_OTHER, SPAN_STR("hello"));
+	write_seed("order_and_psks", &b);
+
+	b = start(STATE_CROWD);
+	step_own(&b, OWN_COMMIT_CHANGES, SPAN_STR("\2"));
+	step_own(&b, OWN_COMMIT_CHANGES, SPAN_STR("\5"));
+	step_own(&b, OWN_MERGE, SPAN_NONE);
+	step_own(&b, OWN_COMMIT_EXTENSIONS, SPAN_STR("\3\0\0\0"));
+	step_own(&b, OWN_CLEAR_PENDING, SPAN_NONE);
+	step_own(&b, OWN_PROPOSE_REMOVE, SPAN_STR("\0"));
+	step_own(&b, OWN_COMMIT, SPAN_NONE);
+	step_own(&b, OWN_MERGE, SPAN_NONE);
+	write_seed("own", &b);
 
 	b = start(STATE_PENDING);
 	step_proposals(&b, STEP_PROPOSE, SPAN_NONE, false, &psk, 1);

@@ -12,6 +12,7 @@
 #include "mls_steps.h"
 
 #define STEPS_MAX 8
+#define SAID_MAX  (2 * STEPS_MAX)
 
 /* A message that JUDGE has sent or accepted: others hear it when they are needed again. */
 struct said {
@@ -22,7 +23,7 @@ struct session {
 	const struct mls_state *s;
 	struct mls_group *at[EARLIER]; /* opened when first needed; NULL: not yet, nobody there, or removed */
 	bool gone[EARLIER];
-	struct said said[STEPS_MAX];
+	struct said said[SAID_MAX];
 	size_t n_said, n_heard[EARLIER];
 	struct cv_buf pending;   /* the message of JUDGE's pending commit */
 	struct cv_buf msg, body; /* of the step in progress */
@@ -99,7 +100,7 @@ static void share_kept(const struct mls_group *from, struct mls_group *to)
 	}
 }
 
-/* One a step at most. */
+/* Two a step at most. */
 static void say(struct session *x, int from, struct cv_span msg)
 {
 	struct said *said = &x->said[x->n_said++];
@@ -160,6 +161,18 @@ static void speak(struct session *x, struct mls_group *g, const struct step *st)
 {
 	if (!forge_message(g, wire_format(st), MLS_CONTENT_APPLICATION, st->in, SPAN_NONE, &x->msg))
 		deliver(x, st->from, BUF_SPAN(x->msg));
+}
+
+/* Two messages, the second first, then both again. */
+static void speak_out_of_order(struct session *x, struct mls_group *g, const struct step *st)
+{
+	if (forge_message(g, MLS_PRIVATE_MESSAGE, MLS_CONTENT_APPLICATION, st->in, SPAN_NONE, &x->body) ||
+	    forge_message(g, MLS_PRIVATE_MESSAGE, MLS_CONTENT_APPLICATION, st->in, SPAN_NONE, &x->msg))
+		return;
+	deliver(x, st->from, BUF_SPAN(x->msg));
+	deliver(x, st->from, BUF_SPAN(x->body));
+	MUST(!hear(x->at[JUDGE], BUF_SPAN(x->msg)));
+	MUST(!hear(x->at[JUDGE], BUF_SPAN(x->body)));
 }
 
 /* What PEER said an epoch ago, and what it proposed then. */
@@ -403,6 +416,7 @@ static void own(struct session *x, struct mls_group *peer, const struct step *st
 static void (*const kinds[N_STEPS])(struct session *x, struct mls_group *g, const struct step *st) = {
 	[STEP_RAW] = raw,
 	[STEP_SPEAK] = speak,
+	[STEP_SPEAK_OUT_OF_ORDER] = speak_out_of_order,
 	[STEP_SPEAK_LATE] = speak_late,
 	[STEP_PROPOSE] = propose,
 	[STEP_COMMIT_BODY] = commit_body,

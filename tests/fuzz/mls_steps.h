@@ -5,13 +5,14 @@
 
 /* Session: state (1 byte), then steps: kind (1) with these flags, length (2), content. */
 enum step_kind {
-	STEP_RAW,               /* the content is the message */
-	STEP_SPEAK,             /* application data */
-	STEP_SPEAK_LATE,        /* from the epoch before; MENDED: a proposal instead */
-	STEP_PROPOSE,           /* a Proposal */
-	STEP_COMMIT_BODY,       /* a Commit, with a wrong confirmation tag */
-	STEP_COMMIT_LIST,       /* what is wrong (1), which kept ones (1), more proposals: a commit made for them */
-	STEP_GRAFT_LIST,        /* which kept ones (1), more proposals: under the path of an empty commit */
+	STEP_RAW,                /* the content is the message */
+	STEP_SPEAK,              /* application data */
+	STEP_SPEAK_OUT_OF_ORDER, /* the same twice, in the wrong order and again */
+	STEP_SPEAK_LATE,         /* from the epoch before; MENDED: a proposal instead */
+	STEP_PROPOSE,            /* a Proposal */
+	STEP_COMMIT_BODY,        /* a Commit, with a wrong confirmation tag */
+	STEP_COMMIT_LIST,        /* what is wrong (1), which kept ones (1), more proposals: a commit made for them */
+	STEP_GRAFT_LIST,         /* which kept ones (1), more proposals: under the path of an empty commit */
 	STEP_COMMIT_HONESTLY,   /* a member commits what it keeps; MENDED: nothing; the content is authenticated data */
 	STEP_EXTERNAL_PROPOSAL, /* index of the external sender (1), a Proposal */
 	STEP_NEWCOMER_PROPOSAL, /* a Proposal */
