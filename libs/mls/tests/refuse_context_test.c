@@ -64,6 +64,9 @@ static void test_updates_by_reference(void **state)
 	refused(x, CV_EINVAL);
 	put_reference(&x->list, x->b.group->kept[2]);
 	refused(x, CV_EINVAL);
+	/* One Update that is good, but "the path value is populated if the proposals vector contains any Update". */
+	put_reference(&x->list, x->b.group->kept[0]);
+	refused(x, CV_EINVAL);
 	/* A reference twice is one leaf twice. */
 	put_reference(&x->list, x->b.group->kept[0]);
 	put_reference(&x->list, x->b.group->kept[0]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Proposal lists and KeyPackages that RFC 9420 tells receivers to refuse, sent by a member who signs them properly. */
+#include "authority.h"
 #include "cast.h"
 
 /* The control of all that follows: a good list gets as far as the confirmation tag. */
@@ -200,6 +201,39 @@ static void spoil_member_key(struct cast *x, struct key_package *kp)
 {
 	kp->leaf.v.encryption_key = mls_tree_leaf(x->c.group->cur->tree, 0)->v.encryption_key;
 }
+static void spoil_init_small_order(struct cast *x, struct key_package *kp)
+{
+	static const uint8_t one[32] = {1};
+
+	kp->init_key = SPAN(one, 32);
+}
+static void spoil_extension_twice(struct cast *x, struct key_package *kp)
+{
+	kp->extensions = SPAN_STR("\x00\x01\x00\x00\x01\x00");
+}
+/* A certificate, which all members can live with, on a leaf that cannot live with their basic credentials. */
+static void spoil_others_credentials(struct cast *x, struct key_package *kp)
+{
+	static uint8_t data[4096];
+	struct cv_buf cert, chain;
+
+	cv_buf_init(&cert, BUF_MAX);
+	cv_buf_init(&chain, BUF_MAX);
+	assert_int_equal(authority_issue(1, kp->leaf.v.signature_key, "dave", &cert), 0);
+	assert_int_equal(mls_x509_chain((struct cv_span[]){SPAN_OF(cert)}, 1, &chain), 0);
+	assert_in_range(chain.len, 1, sizeof(data));
+	memcpy(data, chain.data, chain.len);
+	kp->leaf.v.credential = (struct mls_credential){MLS_CREDENTIAL_X509, SPAN(data, chain.len)};
+	kp->leaf.v.capabilities.credentials = SPAN_STR("\x00\x02");
+	cv_buf_done(&cert);
+	cv_buf_done(&chain);
+	authority_close();
+}
+/* Nothing wrong but for the signature, when that is left as it was. */
+static void spoil_lifetime(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.not_after++;
+}
 static void spoil_member_identity(struct cast *x, struct key_package *kp)
 {
 	kp->leaf.v.signature_key = x->c.member.signature_key;
@@ -214,14 +248,15 @@ static void test_key_packages(void **state)
 		int want;
 	} all[] = {
 		{spoil_nothing, true, CV_EAUTH}, /* the confirmation tag: the control */
-		{spoil_expired, true, CV_EEXPIRED},       {spoil_future, true, CV_EEXPIRED},
-		{spoil_reversed, true, CV_EEXPIRED},      {spoil_expired, false, CV_EEXPIRED},
-		{spoil_source, true, CV_EINVAL},          {spoil_init_key, true, CV_EINVAL},
-		{spoil_small_order, true, CV_EINVAL},     {spoil_suite, true, CV_EUNSUPPORTED},
-		{spoil_version, true, CV_EUNSUPPORTED},   {spoil_versions, true, CV_EUNSUPPORTED},
-		{spoil_suites, true, CV_EUNSUPPORTED},    {spoil_credentials, true, CV_EUNSUPPORTED},
-		{spoil_extension, true, CV_EUNSUPPORTED}, {spoil_kp_extension, true, CV_EUNSUPPORTED},
-		{spoil_member_key, true, CV_EEXIST},
+		{spoil_expired, true, CV_EEXPIRED},        {spoil_future, true, CV_EEXPIRED},
+		{spoil_reversed, true, CV_EEXPIRED},       {spoil_expired, false, CV_EEXPIRED},
+		{spoil_source, true, CV_EINVAL},           {spoil_init_key, true, CV_EINVAL},
+		{spoil_small_order, true, CV_EINVAL},      {spoil_suite, true, CV_EUNSUPPORTED},
+		{spoil_version, true, CV_EUNSUPPORTED},    {spoil_versions, true, CV_EUNSUPPORTED},
+		{spoil_suites, true, CV_EUNSUPPORTED},     {spoil_credentials, true, CV_EUNSUPPORTED},
+		{spoil_extension, true, CV_EUNSUPPORTED},  {spoil_kp_extension, true, CV_EUNSUPPORTED},
+		{spoil_member_key, true, CV_EEXIST},       {spoil_init_small_order, true, CV_EINVAL},
+		{spoil_extension_twice, true, CV_EFORMAT}, {spoil_others_credentials, true, CV_EUNSUPPORTED},
 	};
 	struct cv_buf kp;
 
@@ -243,13 +278,37 @@ static void test_key_packages(void **state)
 			assert_false(mls_group_has_pending(x->c.group));
 		}
 	}
-	/* Signatures: of the leaf, of the package. */
+	/* The signature of the package. */
 	cv_buf_reset(&kp);
 	offer_spoiled(x, spoil_nothing, false, &kp);
 	kp.data[kp.len - 1] ^= 1;
 	put_add(&x->list, SPAN_OF(kp));
 	cast_commit_list(x);
 	cast_refused(x, CV_EAUTH);
+	cv_buf_done(&kp);
+}
+
+/* The signature of the leaf, under that of the package, which is right. */
+static void test_leaf_signature(void **state)
+{
+	struct cast *x = *state;
+	struct cv_buf kp;
+
+	cv_buf_init(&kp, BUF_MAX);
+	for (int right = 0; right < 2; right++) {
+		cv_buf_reset(&kp);
+		offer_spoiled(x, spoil_lifetime, right, &kp);
+		cv_buf_put_u16(&x->body, MLS_PROPOSAL_ADD);
+		cv_buf_put(&x->body, kp.data + 4, kp.len - 4);
+		assert_int_equal(forge_message(x->a.group, MLS_PUBLIC_MESSAGE, MLS_CONTENT_PROPOSAL, SPAN_OF(x->body),
+					       SPAN_NONE, &x->msg),
+				 0);
+		if (right)
+			assert_int_equal(person_process(&x->b, &x->msg), 0);
+		else
+			cast_refused(x, CV_EAUTH);
+		assert_int_equal(mls_group_n_proposals(x->b.group), right);
+	}
 	cv_buf_done(&kp);
 }
 
@@ -285,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_CAST(test_control),         WITH_CAST(test_lists),        WITH_CAST(test_removals),
 		WITH_CAST(test_update_by_value), WITH_CAST(test_key_packages), WITH_CAST(test_key_packages_and_members),
+		WITH_CAST(test_leaf_signature),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses lists", tests, NULL, NULL);

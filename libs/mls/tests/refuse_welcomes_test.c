@@ -294,6 +294,102 @@ static void test_reinit_as_proposed(void **state)
 	person_done(&c);
 }
 
+/* Which proof the Welcome of "next" brings along; NULL: none. */
+static int next_with(struct cast *x, struct person *a, struct person *b, struct person *c, const struct psk_id *proof)
+{
+	struct cv_buf welcome, commit;
+	int err;
+
+	mls_group_free(a->group);
+	a->group = NULL;
+	person_create(a, "next");
+	cv_buf_reset(&x->list);
+	put_add(&x->list, person_offer(b));
+	put_add(&x->list, person_offer(c));
+	if (proof) {
+		put_by_value(&x->list, MLS_PROPOSAL_PSK);
+		mls_put_psk_id(&x->list, proof);
+	}
+	cv_buf_init(&welcome, BUF_MAX);
+	cv_buf_init(&commit, BUF_MAX);
+	assert_int_equal(forge_commit(a->group, SPAN_OF(x->list), FORGE_LIST, &commit, &welcome), 0);
+	err = succeed(x, b, &welcome);
+	cv_buf_done(&welcome);
+	cv_buf_done(&commit);
+	return err;
+}
+
+/* Section 11.2: the Welcome's PSK, usage reinit, of the old group's last epoch, is what makes a group its successor. */
+static void test_reinit_without_proof(void **state)
+{
+	struct cast *x = *state;
+	struct psk_id proof = {.usage = MLS_PSK_REINIT,
+			       .group_id = SPAN_STR("court"),
+			       .nonce = SPAN_STR("0123456789abcdef0123456789abcdef")},
+		      wrong;
+	struct person a, b, c;
+
+	end_group(x);
+	proof.epoch = mls_group_epoch(x->a.group);
+	person_init(&a, &x->w, 1, "alice");
+	person_init(&b, &x->w, 1, "bob");
+	person_init(&c, &x->w, 1, "carol");
+	old_group = x->a.group;
+	a.options.policy.psk = b.options.policy.psk = psk_of_old_group;
+	assert_int_equal(next_with(x, &a, &b, &c, &proof), 0); /* the control */
+	assert_int_equal(next_with(x, &a, &b, &c, NULL), CV_EINVAL);
+	/* Whatever the application would hand out under these names. */
+	wrong = proof;
+	wrong.usage = MLS_PSK_BRANCH;
+	assert_int_equal(next_with(x, &a, &b, &c, &wrong), CV_EINVAL);
+	wrong.usage = MLS_PSK_APPLICATION;
+	assert_int_equal(next_with(x, &a, &b, &c, &wrong), CV_EINVAL);
+	wrong = proof;
+	wrong.epoch--;
+	assert_int_equal(next_with(x, &a, &b, &c, &wrong), CV_EINVAL);
+	wrong = proof;
+	wrong.group_id = SPAN_STR("cour");
+	assert_int_equal(next_with(x, &a, &b, &c, &wrong), CV_EINVAL);
+	person_done(&a);
+	person_done(&b);
+	person_done(&c);
+}
+
+/* "The epoch in the Welcome message MUST be 1" for a ReInit as for a branch. */
+static void test_reinit_in_a_later_epoch(void **state)
+{
+	struct cast *x = *state;
+	struct psk_id proof = {.usage = MLS_PSK_REINIT,
+			       .group_id = SPAN_STR("court"),
+			       .nonce = SPAN_STR("0123456789abcdef0123456789abcdef")};
+	struct mls_commit_output out;
+	struct person a, b, c;
+	struct cv_buf welcome;
+	struct cv_span add;
+
+	end_group(x);
+	proof.epoch = mls_group_epoch(x->a.group);
+	person_init(&a, &x->w, 1, "alice");
+	person_init(&b, &x->w, 1, "bob");
+	person_init(&c, &x->w, 1, "carol");
+	old_group = x->a.group;
+	a.options.policy.psk = psk_of_old_group;
+	person_create(&a, "next");
+	add = person_offer(&c);
+	person_commit(&a, &(struct mls_commit){.adds = &add, .n_adds = 1}, &out);
+	mls_commit_output_done(&out);
+	put_add(&x->list, person_offer(&b));
+	put_by_value(&x->list, MLS_PROPOSAL_PSK);
+	mls_put_psk_id(&x->list, &proof);
+	cv_buf_init(&welcome, BUF_MAX);
+	assert_int_equal(forge_commit(a.group, SPAN_OF(x->list), FORGE_LIST, &x->msg, &welcome), 0);
+	assert_int_equal(succeed(x, &b, &welcome), CV_EINVAL);
+	cv_buf_done(&welcome);
+	person_done(&a);
+	person_done(&b);
+	person_done(&c);
+}
+
 /* The first letter of a name: what this application knows people by. */
 static int first_letter(void *ctx, const struct mls_leaf_view *leaf, struct cv_span *ret)
 {
@@ -338,7 +434,8 @@ int main(void)
 		WITH_CAST(test_welcome_for_another_suite), WITH_CAST(test_group_secrets),
 		WITH_CAST(test_successor_needs_its_group), WITH_CAST(test_branch_in_a_later_epoch),
 		WITH_CAST(test_branch_of_another_suite),   WITH_CAST(test_reinit_as_proposed),
-		WITH_CAST(test_reinit_without_carol),
+		WITH_CAST(test_reinit_without_carol),      WITH_CAST(test_reinit_without_proof),
+		WITH_CAST(test_reinit_in_a_later_epoch),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses welcomes", tests, NULL, NULL);
