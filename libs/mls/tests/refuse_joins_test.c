@@ -181,6 +181,31 @@ static void test_group_infos(void **state)
 	}
 }
 
+static void greased_context(struct cast *x, struct group_info *gi, struct cv_buf *scratch)
+{
+	gi->context.extensions = SPAN_STR("\x3a\x3a\x00");
+}
+static void known_context(struct cast *x, struct group_info *gi, struct cv_buf *scratch)
+{
+	gi->context.extensions = SPAN_STR("\xf0\x55\x00");
+}
+
+/* Everybody announces both types, but nobody can do what a GREASE value stands for (section 13.5). */
+static void test_greased_group(void **state)
+{
+	static const uint16_t types[] = {0x3a3a, 0xf055};
+	struct cast *x = *state;
+
+	x->a.member.extension_types = x->d.member.extension_types = types;
+	x->a.member.n_extension_types = x->d.member.n_extension_types = 2;
+	mls_group_free(x->a.group);
+	x->a.group = NULL;
+	person_create(&x->a, "court");
+	assert_int_equal(offered(x, nothing), 0);
+	assert_int_equal(offered(x, known_context), 0);
+	assert_int_equal(offered(x, greased_context), CV_EUNSUPPORTED);
+}
+
 /* "the client MUST verify that the root hash of the ratchet tree matches", wherever the tree comes from. */
 static void test_tree_of_another_epoch(void **state)
 {
@@ -385,7 +410,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_CAST(test_group_infos),        WITH_CAST(test_tree_of_another_epoch),
 		WITH_CAST(test_lifetimes_in_trees), WITH_CAST(test_form_of_trees),
-		WITH_CAST(test_meaning_of_trees),
+		WITH_CAST(test_meaning_of_trees),   WITH_CAST(test_greased_group),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses joins", tests, NULL, NULL);

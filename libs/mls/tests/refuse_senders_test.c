@@ -60,10 +60,10 @@ static void body_external_init(struct cast *x)
 	cv_buf_put_vec(&x->body, "0123456789abcdef0123456789abcdef", 32);
 }
 
-/* A commit that removes leaf 0, without a path. */
+/* A commit that adds Dave: nothing is wrong with it but its sender, and the confirmation tag behind that. */
 static void body_commit(struct cast *x)
 {
-	put_remove(&x->list, 0);
+	put_add(&x->list, person_offer(&x->d));
 	cv_buf_put_vec(&x->body, x->list.data, x->list.len);
 	cv_buf_put_u8(&x->body, 0);
 }
