@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "cast.h"
+#include "group_internal.h"
 
 #define TALK 7u
 #define LEAD 15u
@@ -275,6 +276,10 @@ static void test_keys(void **state)
 	assert_int_equal(client_group_base_key(bob->group, key), 0);
 	assert_memory_equal(with, key, 16);
 	assert_memory_not_equal(before, key, 16);
+	/* RFC 9605 section 5.2: MLS-Exporter("SFrame 1.0 Base Key", "", AEAD.Nk). */
+	assert_int_equal(mls_group_export(bob->group->mls, "SFrame 1.0 Base Key", (struct cv_span){NULL, 0}, key, 16),
+			 0);
+	assert_memory_equal(with, key, 16);
 	change.ban = (const uint8_t(*)[16])bob->user_id;
 	assert_int_equal(cast_commit(&c, ann, &change), 0);
 	assert_int_equal(client_group_base_key(ann->group, after), 0);
