@@ -9,7 +9,7 @@ help:
 	@echo 'make deps    install what building and testing need (Debian 12; root or sudo)'
 	@echo 'make build   build everything into $(BUILD)/'
 	@echo 'make demo    hold a meeting on this machine and show what it reached  [CAMERA=file VOICE=file]'
-	@echo 'make run     start manager and relay for people to use, data in ./data  [HOST=name]'
+	@echo 'make run     start manager and relay for people to use, data in ./data  [HOST=name DATA=folder]'
 	@echo 'make check   all tests; the last line counts them'
 	@echo 'make bench   measure against the bare primitives'
 	@echo 'make format  format the C sources'
@@ -24,7 +24,7 @@ demo: build
 	@tools/demo.sh $(BUILD) "$(CAMERA)" "$(VOICE)"
 
 run: build
-	@tools/run.sh $(BUILD) "$(HOST)"
+	@tools/run.sh $(BUILD) "$(HOST)" "$(DATA)"
 
 check: build
 	@tools/check.sh $(BUILD)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A meeting of three with voice and picture: what everybody hears, sees and is told (R5, R6, R30-R34, R81, R83).
+// A meeting of three with voice and picture: what everybody hears, sees and is told (R5, R6, R30, R33, R34, R81, R83).
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs';

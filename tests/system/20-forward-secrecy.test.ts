@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What was said before somebody came, and after somebody was removed, stays closed to them, even for clients that keep
-// every key they ever had (R27, R28). A member of all epochs opens the same bytes.
+// every key they ever had (R55, R66, R83). A member of all epochs opens the same bytes.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the relay knows: neither its memory nor what it receives and sends inside TLS holds media, names, files or keys
-// (R21, R22). The test sits inside TLS with the relay's own key, and has the keys from a client that hands them out.
+// (R55-R57, R80). The test sits inside TLS with the relay's own key, and has the keys from a client that hands them out.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who was removed stays out: the manager gives no ticket, the relay honours none given before, on any device (R29).
+// Who was removed stays out: the manager gives no ticket, the relay honours none given before, on any device (R61, R83).
 // (That members refuse such a leaf themselves: test_banned of client/core/tests/policy_test.c, test_remove_bans of
-// group_test.c.) And the security codes: equal for all members of an epoch, another one in each (R26).
+// group_test.c.) And the security codes: equal for all members of an epoch, another one in each (R81).
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Device, problem } from '../lib/api';

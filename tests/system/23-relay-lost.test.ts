@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The relay dies in the middle of a meeting: after 30 s of trying each client ends with exit code 4 and one clear line;
-// what was recorded stays, and plays (R52, R74).
+// what was recorded stays, and plays.
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

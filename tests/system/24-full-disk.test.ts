@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The disk is full while recording or receiving: one clear line, the meeting goes on, what was recorded plays (R74).
+// The disk is full while recording or receiving: one clear line, the meeting goes on, what was recorded plays.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Short breaks: the connection is reset, the relay stands still for a moment, a client dies. The meeting goes on with
-// its group; whoever is gone for longer than 20 s leaves it (R52).
+// its group; whoever is gone for longer than 20 s leaves it.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { media } from '../lib/build';

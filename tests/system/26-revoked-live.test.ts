@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the manager decides while a meeting runs: somebody is uninvited, an account is disabled, a moderator who is not
 // the organiser removes somebody (with and without the manager's knowing of that moderator), the meeting is cancelled.
-// Whoever is meant ends with exit code 3 and one clear line and does not come back; the others go on in a new epoch.
+// Whoever is meant ends with exit code 3 and one clear line and does not come back; the others go on in a new epoch
+// (R25, R26, R33, R61).
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Device } from '../lib/api';

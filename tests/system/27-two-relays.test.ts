@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two relays: clients probe both and take the one that answers first; a meeting lives on one of them, wherever those
-// who come later would go; a dead one is passed over; one that shows another key is not used, and that is said (R11-R13).
+// who come later would go; a dead one is passed over; one that shows another key is not used, and that is said (R11, R13).
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Proc } from '../lib/process';

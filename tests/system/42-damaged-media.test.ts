@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A hostile relay damages, cuts, repeats and relabels media between two real clients: exactly those units are dropped
-// and counted, it is said once, everything else decodes, and the picture recovers (R65, R76, R80).
+// and counted, it is said once, everything else decodes, and the picture recovers (R76, R80).
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
