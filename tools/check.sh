@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# All tests. Each part prints what it does; the last line counts: "N passed, N failed[, N skipped]".
+# All tests. Each part prints what it does; the last line counts: "N passed, N failed[, N skipped]". Above it stand what
+# was skipped and why, and how long each part took.
 # usage: tools/check.sh BUILD-FOLDER
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -10,8 +11,14 @@ logs=$build/check
 rm -rf "$logs"
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
+part='' part_begun=0 times=() skips=()
 
-say() { printf '\n== %s\n' "$*"; }
+# A part begins; the one before it, if any, has ended.
+say() {
+	[ -z "$part" ] || times+=("$(printf '%3d:%02d  %s' $(((SECONDS - part_begun) / 60)) $(((SECONDS - part_begun) % 60)) "$part")")
+	part=$* part_begun=$SECONDS
+	[ -z "$part" ] || printf '\n== %s\n' "$part"
+}
 
 # one NAME COMMAND…: a check that passes or fails as a whole
 one() {
@@ -39,7 +46,10 @@ meson_suite() {
 		bad=1
 	fi
 	passed=$((passed + ${ok:-0})) failed=$((failed + bad)) skipped=$((skipped + ${skip:-0}))
-	echo "$name: ${ok:-0} passed, $bad failed"
+	echo "$name: ${ok:-0} passed, $bad failed${skip:+, $skip skipped}"
+	mapfile -t -O "${#skips[@]}" skips < <(
+		sed -nE "s|^ *[0-9]+/[0-9]+ (.*[^ ]) +SKIP .*|$name: \\1|p" "$logs/$name.log" | sort -u
+	)
 	[ "$bad" = 0 ] || grep -vE '^ *[0-9]+/[0-9]+ .* (OK|SKIP) ' "$logs/$name.log" | tail -n 150
 }
 
@@ -57,6 +67,7 @@ node_suite() {
 	[ -n "$ok" ] || bad=1
 	passed=$((passed + ${ok:-0})) failed=$((failed + bad)) skipped=$((skipped + ${skip:-0}))
 	echo "$name: ${ok:-0} passed, $bad failed, ${skip:-0} skipped"
+	mapfile -t -O "${#skips[@]}" skips < <(sed -nE "s|^ *ok [0-9]+ - (.*) # SKIP ?(.*)|$name: \\1: \\2|p" "$logs/$name.log")
 	[ "$bad" = 0 ] || grep -A 40 -E '^ *not ok' "$logs/$name.log" | head -n 200
 }
 
@@ -83,6 +94,14 @@ if [ -f tests/package.json ]; then
 	node_suite browser
 fi
 
+say ''
+printf '\n== minutes\n'
+printf '%s\n' "${times[@]}"
+printf '%3d:%02d  all\n' $((SECONDS / 60)) $((SECONDS % 60))
+if ((${#skips[@]})); then
+	printf '\n== skipped, and why\n'
+	printf '%s\n' "${skips[@]}"
+fi
 echo
 if ((skipped)); then
 	echo "$passed passed, $failed failed, $skipped skipped"
