@@ -142,6 +142,10 @@ static void context_twice(struct cast *x, struct group_info *gi, struct cv_buf *
 {
 	gi->context.extensions = SPAN_STR("\x00\x03\x03\x00\x00\x00\x00\x03\x03\x00\x00\x00");
 }
+static void context_senders(struct cast *x, struct group_info *gi, struct cv_buf *scratch)
+{
+	gi->context.extensions = SPAN_STR("\x00\x05\x02\x01\x05"); /* external_senders: no sender */
+}
 
 static void test_group_infos(void **state)
 {
@@ -167,6 +171,7 @@ static void test_group_infos(void **state)
 		{zero_external_pub, CV_EINVAL},
 		{context_extension, CV_EUNSUPPORTED},
 		{context_twice, CV_EFORMAT},
+		{context_senders, CV_ETRUNCATED},
 	};
 	struct cast *x = *state;
 
