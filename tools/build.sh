@@ -14,4 +14,5 @@ if [ ! -f "$build/build.ninja" ]; then
 	rm -f "${TMPDIR:-/tmp}/conclave-meson.$$"
 fi
 # Quiet when all goes well: one line for what was built, the compiler's words when it was not.
-exec ninja -C "$build" --quiet
+# The client with test hooks is for the demo and the tests; it is in no package and never installed.
+exec ninja -C "$build" --quiet all client/cli/conclave-cli-testhooks

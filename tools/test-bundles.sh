@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$(realpath "$1")
-# Never part of a normal build: it hands out keys.
+# Never part of `ninja all` nor of what is installed: it hands out keys.
 ninja -C "$build" --quiet client/cli/conclave-cli-testhooks
 cd tests
 npx --no-install tsc --noEmit -p .

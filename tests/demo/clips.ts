@@ -20,7 +20,7 @@ async function seconds(file: string, kind: 'v' | 'a'): Promise<number> {
 
 /**
  * A real camera costs its computer nothing to decode, so a clip is played unpacked; one too large for that is packed
- * so well that what is lost cannot be seen.
+ * so well that what is lost cannot be seen. (Rows of unpacked pictures in Matroska are not padded: the client knows.)
  */
 async function codec(clip: string): Promise<string[]> {
   const probe = ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'stream=width,height,avg_frame_rate', '-of', 'json', clip];

@@ -3,7 +3,8 @@
 import { createHash, randomFillSync } from 'node:crypto';
 import { createReadStream, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { media } from '../lib/build';
+import { media, programs } from '../lib/build';
+import { splitCapture } from '../lib/capture';
 import { type Proc, type Line } from '../lib/process';
 import { Person, Site } from '../lib/site';
 import { stretch, type Source } from './clips';
@@ -58,14 +59,15 @@ async function prepare(site: Site, out: string, clip: string, voice: string): Pr
   }));
 }
 
-function enter(m: Member, meeting: string, file?: string): Proc {
+/** With `env`, the client of the tests: it keeps ciphertext and keys, and does as `env` says. */
+function enter(m: Member, meeting: string, env?: Record<string, string>): Proc {
   mkdirSync(m.record, { recursive: true });
   m.proc = m.person.join(meeting, {
     camera: m.source.camera,
     audio: m.source.voice,
     loop: true,
     record: m.record,
-    ...(file ? { sendFiles: [file] } : {}),
+    ...(env ? { program: programs.hooked(), env } : {}),
   });
   return m.proc;
 }
@@ -88,6 +90,27 @@ function compareCodes(members: Member[]): { equal: boolean; distinct: boolean; b
   };
 }
 
+const feed = async (p: Proc, path: string): Promise<Line> => {
+  p.send({ command: 'feed', path });
+  return p.event('fed', (e) => e['path'] === path);
+};
+
+/**
+ * What a member sent and received before and after the removal, as ciphertext, given to the clients of the removed
+ * participant, which has kept all its keys, and of that member.
+ */
+async function opened(capture: string, scratch: string, removedIn: number, member: Proc, removed: Proc): Promise<Line> {
+  const count = { before: { captured: 0, by_member: 0, by_removed: 0 }, after: { captured: 0, by_member: 0, by_removed: 0 } };
+  for (const [epoch, path] of splitCapture(capture, scratch)) {
+    const at = count[epoch >= removedIn ? 'after' : 'before'];
+    const [m, r] = [await feed(member, path), await feed(removed, path)];
+    at.captured += m['units'] as number;
+    at.by_member += m['decrypted'] as number;
+    at.by_removed += r['decrypted'] as number;
+  }
+  return count;
+}
+
 async function hold(site: Site, out: string, members: Member[]): Promise<Line> {
   const [anna, bruno, chloe, dora] = members as [Member, Member, Member, Member];
   const file = join(out, 'minutes.bin');
@@ -97,17 +120,18 @@ async function hold(site: Site, out: string, members: Member[]): Promise<Line> {
   const meeting = await anna.person.meeting('Ward round', [bruno.email, chloe.email]);
   say(`meeting ${meeting.slice(0, 8)}… created; Anna and Bruno come in`);
 
-  const load = new Load();
+  const capture = { bruno: join(site.dir, 'capture-bruno'), chloe: join(site.dir, 'capture-chloe') };
+  const load = new Load([site.manager, site.relay]);
   const a = enter(anna, meeting);
   const joined = await a.event('joined');
-  const b = enter(bruno, meeting);
+  const b = enter(bruno, meeting, { CONCLAVE_HOOK_STAY: '1', CONCLAVE_HOOK_CAPTURE: capture.bruno });
   await b.event('joined');
   const refused = dora.person.join(meeting);
   const refusal = await refused.exit();
   say(`Dora, who is not invited, is refused: exit code ${refusal}, "${refused.stderr.trim().split('\n').pop()}"`);
   await pause(BOTH_S);
 
-  const c = enter(chloe, meeting);
+  const c = enter(chloe, meeting, { CONCLAVE_HOOK_CAPTURE: capture.chloe });
   await c.event('joined');
   say('Chloé joins late');
   await Promise.all([a, b].map((p) => p.event('participant-joined', (e) => e['email'] === chloe.email)));
@@ -118,20 +142,24 @@ async function hold(site: Site, out: string, members: Member[]): Promise<Line> {
   const [, done] = await Promise.all([pause(THREE_S), c.event('file-done', () => true, 40000)]);
   say(`a file of ${FILE_SIZE / 1e6} MB: Bruno declines, Chloé has it`);
 
-  const before = Date.now();
+  const mark = c.events.length;
   a.send({ command: 'remove', user: bruno.email });
-  const left = await b.event('left');
-  const removedExit = await b.exit();
-  say(`Anna removes Bruno: his client ends with exit code ${removedExit}`);
+  const left = await c.event('participant-left', (e) => e['email'] === bruno.email);
+  const told = await b.event('error', (e) => String(e['message']).startsWith('removed'));
+  const removedIn = (await c.event('epoch', () => true, 20000, mark))['epoch'] as number;
+  say('Anna removes Bruno; his client, a special one, keeps its keys and tries to go on');
+  await pause(LATE_S);
+  const frames = await opened(capture.chloe, join(site.dir, 'epoch'), removedIn, c, b);
+  const later = [...splitCapture(capture.bruno, join(site.dir, 'bruno')).keys()].filter((epoch) => epoch >= removedIn);
+  say(`of ${frames['after']['captured']} frames after the removal Chloé's client opens ${frames['after']['by_member']}, Bruno's ${frames['after']['by_removed']}`);
+  await b.stop(); // one that stays has nothing to leave
   const again = bruno.person.join(meeting);
   const againExit = await again.exit();
-  await pause(LATE_S);
-  a.send({ command: 'leave' });
-  c.send({ command: 'leave' });
-  const exits = await Promise.all([a.exit(), c.exit()]);
-  say('Anna and Chloé leave');
+  say(`Bruno asks to come in again and is refused: exit code ${againExit}`);
+  for (const p of [a, c]) p.send({ command: 'leave' });
+  const [annaExit, chloeExit] = await Promise.all([a.exit(), c.exit()]);
   const machine = load.since();
-  const after = JSON.parse(JSON.stringify(b.events.filter((e) => e['event'] === 'stats' && e['time_ms'] > before)));
+  say('Anna and Chloé leave');
 
   return {
     meeting,
@@ -140,13 +168,17 @@ async function hold(site: Site, out: string, members: Member[]): Promise<Line> {
     uninvited: { email: dora.email, exit: refusal, message: refused.stderr.trim() },
     removed: {
       email: bruno.email,
-      exit: removedExit,
       reason: left['reason'],
+      told: told !== undefined,
       rejoin_exit: againExit,
       rejoin_message: again.stderr.trim(),
-      frames_decrypted_after_removal: framesAfter(bruno, left, after),
+      measured:
+        'ciphertext that a member sent and received is given to the removed client, which stayed and kept every key, and to that member',
+      frames,
+      frames_decrypted_after_removal: frames['after']['by_removed'],
+      later_epochs_sent_to_it: later,
     },
-    exits: { anna: exits[0], chloe: exits[1] },
+    exits: { anna: annaExit, chloe: chloeExit },
     file: {
       size: FILE_SIZE,
       sha256_sent: await sha256(file),
@@ -157,15 +189,6 @@ async function hold(site: Site, out: string, members: Member[]): Promise<Line> {
     epochs: epochs([anna, bruno, chloe]),
     security_codes: compareCodes([anna, bruno, chloe]),
   };
-}
-
-/** Frames that the removed member's client reports as decrypted after it was told of its removal. */
-function framesAfter(m: Member, left: Line, stats: Line[]): number {
-  const at = m.proc!.events.indexOf(left);
-  const late = m.proc!.events.slice(at + 1).filter((e) => e['event'] === 'stats');
-  const decoded = (e: Line) => (e['streams'] as Line[]).filter((s) => s['direction'] === 'in').reduce((n, s) => n + (s['frames'] as number), 0);
-  const last = m.proc!.events.slice(0, at).filter((e) => e['event'] === 'stats').at(-1);
-  return late.length && last ? Math.max(...late.map(decoded)) - decoded(last) : stats.length ? decoded(stats.at(-1)!) : 0;
 }
 
 async function main(): Promise<void> {

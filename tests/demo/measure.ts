@@ -13,14 +13,21 @@ const exec = promisify(execFile);
 export interface Pair {
   receiver: string;
   sender: string;
+  /** From the first to the last picture that was received: what the camera gave, what of it was sent. */
+  frames_offered: number;
   frames_sent: number;
-  /** Pictures that the sender did not encode because it was late. */
+  /** Pictures that the sender did not encode because it was late: offered less sent. */
   frames_left_out: number;
   frames_received: number;
   frames_decoded: number;
   frames_full_size: number;
+  /** Percent decoded at full size. */
+  share_of_sent: number;
+  share_of_offered: number;
   psnr_y_mean: number;
   psnr_y_min: number;
+  /** Against what another sender sent: low unless streams are crossed. */
+  psnr_y_crossed: number;
   size: string;
   kbit_per_s: number;
   voice_sent: number;
@@ -28,8 +35,13 @@ export interface Pair {
   voice_correlation: number;
   /** Highest correlation with another sender's voice: low unless streams are crossed. */
   voice_correlation_crossed: number;
+  /** Capture to decoded; steady: the 99th percentile without the first second, in which somebody came in. */
   delay_p50_ms: number;
   delay_p99_ms: number;
+  delay_steady_p99_ms: number;
+  voice_delay_p50_ms: number;
+  voice_delay_p99_ms: number;
+  voice_delay_steady_p99_ms: number;
   gap_max_ms: number;
   sheet: string;
 }
@@ -41,10 +53,16 @@ async function compare(args: string[]): Promise<Line[]> {
   return (JSON.parse(stdout) as { recordings: Line[] }).recordings;
 }
 
-/** The voices of recordings against a voice that they should not hold. */
-async function crossed(other: Member, sender: Member, bases: string[]): Promise<number[]> {
-  const found = await compare(['--voice', other.source.voice, '--loop', ...logs(sender), ...bases]);
-  return found.map((r) => Math.abs(r['voice']['correlation'] as number));
+interface Crossed {
+  psnr: number;
+  correlation: number;
+}
+
+/** Recordings against a picture (when asked for) and a voice that they should not hold. */
+async function crossed(other: Member, sender: Member, bases: string[], picture: boolean): Promise<Crossed[]> {
+  const camera = picture ? ['--camera', other.source.camera, '--most', '60'] : [];
+  const found = await compare([...camera, '--voice', other.source.voice, '--loop', ...logs(sender), ...bases]);
+  return found.map((r) => ({ psnr: r['picture']?.['psnr_y_mean'] ?? 0, correlation: Math.abs(r['voice']['correlation'] as number) }));
 }
 
 /** What the sender told of its camera, second by second. */
@@ -53,8 +71,6 @@ function cameraStats(sender: Member): Line[] {
     .proc!.events.filter((e) => e['event'] === 'stats')
     .flatMap((e) => (e['streams'] as Line[]).filter((s) => s['direction'] === 'out' && s['stream'] === 'camera'));
 }
-
-const leftOut = (sender: Member) => (cameraStats(sender).at(-1)?.['skipped'] as number | undefined) ?? 0;
 
 function bitrate(sender: Member): number {
   const rates = cameraStats(sender)
@@ -74,28 +90,38 @@ async function measureSender(sender: Member, members: Member[]): Promise<Pair[]>
   const own = ['--camera', sender.source.camera, '--voice', sender.source.voice, '--loop', '--sheet', sheet, '--pairs', '2'];
   const [found, ...wrong] = await Promise.all([
     compare([...own, ...logs(sender), ...bases]),
-    ...members.filter((m) => m !== sender).map((other) => crossed(other, sender, bases)),
+    // One other picture: decoding takes time, and each is nobody else's.
+    ...members.filter((m) => m !== sender).map((other, i) => crossed(other, sender, bases, i === 0)),
   ]);
   return receivers.map((receiver, i) => {
     const { picture, voice } = found[i]! as { picture: Line; voice: Line };
+    const share = (of: number) => Math.round((10000 * (picture['full'] as number)) / Math.max(1, of)) / 100;
     return {
       receiver: receiver.name,
       sender: sender.name,
+      frames_offered: picture['offered'],
       frames_sent: picture['sent'],
-      frames_left_out: leftOut(sender),
+      frames_left_out: picture['offered'] - picture['sent'],
       frames_received: picture['received'],
       frames_decoded: picture['decoded'],
       frames_full_size: picture['full'],
+      share_of_sent: share(picture['sent']),
+      share_of_offered: share(picture['offered']),
       psnr_y_mean: picture['psnr_y_mean'],
       psnr_y_min: picture['psnr_y_min'],
+      psnr_y_crossed: Math.max(...wrong.map((w) => w[i]!.psnr)),
       size: `${picture['width']}x${picture['height']}`,
       kbit_per_s: Math.round(bitrate(sender)),
       voice_sent: voice['sent'],
       voice_received: voice['received'],
       voice_correlation: voice['correlation'],
-      voice_correlation_crossed: Math.max(...wrong.map((w) => w[i]!)),
+      voice_correlation_crossed: Math.max(...wrong.map((w) => w[i]!.correlation)),
       delay_p50_ms: picture['delay_p50_ms'],
       delay_p99_ms: picture['delay_p99_ms'],
+      delay_steady_p99_ms: picture['delay_steady_ms'],
+      voice_delay_p50_ms: voice['delay_p50_ms'],
+      voice_delay_p99_ms: voice['delay_p99_ms'],
+      voice_delay_steady_p99_ms: voice['delay_steady_ms'],
       gap_max_ms: picture['gap_max_ms'],
       sheet,
     };

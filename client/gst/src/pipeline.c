@@ -7,6 +7,9 @@
 #define OPEN_WAIT_NS (10 * GST_SECOND) /* until the first picture or sound */
 #define FRAME_MIN_NS ((int64_t)GST_SECOND / CLIENT_CAMERA_FPS_MAX)
 #define SIZE_IN_MAX  16384
+/* Messages of ours on the pipeline's bus. */
+#define NO_STREAM     "no-stream"
+#define SHORT_PICTURE "short-picture"
 
 int client_media_init(char ret_text[CLIENT_TEXT_MAX])
 {
@@ -61,6 +64,70 @@ static GstPadProbeReturn on_caps(GstPad *pad, GstPadProbeInfo *info, gpointer us
 }
 
 /*
+ * Raw pictures of containers have no padding, GStreamer's own layout has some where a row is no multiple of four
+ * bytes, and its demuxers (1.22) do not tell: filters then show nothing. Says where the rows really are. False: the
+ * picture is shorter than even that.
+ */
+static bool lay_out(const GstVideoInfo *v, GstPadProbeInfo *info)
+{
+	gsize offset[GST_VIDEO_MAX_PLANES] = {0}, at = 0, have = gst_buffer_get_size(GST_PAD_PROBE_INFO_BUFFER(info));
+	gint stride[GST_VIDEO_MAX_PLANES] = {0};
+	const GstVideoFormatInfo *f = v->finfo;
+	if (have >= GST_VIDEO_INFO_SIZE(v) || gst_buffer_get_video_meta(GST_PAD_PROBE_INFO_BUFFER(info)))
+		return true;
+	if (GST_VIDEO_FORMAT_INFO_IS_COMPLEX(f) || GST_VIDEO_FORMAT_INFO_IS_TILED(f))
+		return false;
+	for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES(v); p++) {
+		gint rows = 0;
+		for (guint c = 0; c < GST_VIDEO_FORMAT_INFO_N_COMPONENTS(f); c++) {
+			if (GST_VIDEO_FORMAT_INFO_PLANE(f, c) != p)
+				continue;
+			gint bytes =
+				GST_VIDEO_FORMAT_INFO_SCALE_WIDTH(f, c, v->width) * GST_VIDEO_FORMAT_INFO_PSTRIDE(f, c);
+			stride[p] = bytes > stride[p] ? bytes : stride[p];
+			rows = GST_VIDEO_FORMAT_INFO_SCALE_HEIGHT(f, c, v->height);
+		}
+		offset[p] = at;
+		at += (gsize)stride[p] * (gsize)rows;
+	}
+	if (at != have)
+		return false;
+	GstBuffer *b = gst_buffer_make_writable(GST_PAD_PROBE_INFO_BUFFER(info));
+	GST_PAD_PROBE_INFO_DATA(info) = b;
+	gst_buffer_add_video_meta_full(b, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_INFO_FORMAT(v), (guint)v->width,
+				       (guint)v->height, GST_VIDEO_INFO_N_PLANES(v), offset, stride);
+	return true;
+}
+
+static void tell(struct client_source *s, const char *what)
+{
+	gst_element_post_message(s->pipeline,
+				 gst_message_new_application(GST_OBJECT(s->pipeline), gst_structure_new_empty(what)));
+}
+
+/* A picture that is cut short (the last one of a cut file, say) is left out; a first one like that fails the file. */
+static bool readable(struct client_source *s, GstPadProbeInfo *info)
+{
+	bool ok = !s->in_known || lay_out(&s->in, info);
+	if (!ok && !s->in_told)
+		tell(s, SHORT_PICTURE);
+	s->in_told = true;
+	return ok;
+}
+
+/* In the streaming thread: what is known of the pictures that follow. */
+static void on_event(struct client_source *s, GstEvent *event)
+{
+	GstCaps *caps;
+	if (GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT)
+		s->thin_begun = false;
+	if (GST_EVENT_TYPE(event) != GST_EVENT_CAPS)
+		return;
+	gst_event_parse_caps(event, &caps);
+	s->in_known = gst_video_info_from_caps(&s->in, caps);
+}
+
+/*
  * In the streaming thread, before anything costs time: leaves out what exceeds 30 pictures per second. Times in files
  * are rounded (to whole milliseconds in Matroska), so a picture may come a little early.
  */
@@ -68,10 +135,11 @@ static GstPadProbeReturn on_picture(GstPad *pad, GstPadProbeInfo *info, gpointer
 {
 	struct client_source *s = user;
 	if (GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM) {
-		if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) == GST_EVENT_SEGMENT)
-			s->thin_begun = false;
+		on_event(s, GST_PAD_PROBE_INFO_EVENT(info));
 		return GST_PAD_PROBE_OK;
 	}
+	if (!readable(s, info))
+		return GST_PAD_PROBE_DROP;
 	GstBuffer *b = GST_PAD_PROBE_INFO_BUFFER(info);
 	if (!GST_BUFFER_PTS_IS_VALID(b) || GST_BUFFER_PTS(b) > G_MAXINT64 / 2)
 		return GST_PAD_PROBE_OK;
@@ -118,9 +186,7 @@ static void on_no_more_pads(GstElement *decoder, gpointer user)
 {
 	struct client_source *s = user;
 	if (!s->linked)
-		gst_element_post_message(
-			s->pipeline,
-			gst_message_new_application(GST_OBJECT(s->pipeline), gst_structure_new_empty("no-stream")));
+		tell(s, NO_STREAM);
 }
 
 /* Hardware decoders and the like are left out: the same file must give the same pictures everywhere. */
@@ -246,7 +312,11 @@ int client_pipeline_check(struct client_source *s, char ret_text[CLIENT_TEXT_MAX
 	if (!m)
 		return 0;
 	if (GST_MESSAGE_TYPE(m) == GST_MESSAGE_APPLICATION) {
-		client_text(ret_text, "%s: holds no %s", s->spec, client_pipeline_kind(s));
+		if (gst_message_has_name(m, SHORT_PICTURE))
+			client_text(ret_text, "%s: its pictures hold less than their size says: convert the file first",
+				    s->spec);
+		else
+			client_text(ret_text, "%s: holds no %s", s->spec, client_pipeline_kind(s));
 		r = CV_EFORMAT;
 	} else {
 		GError *err = NULL;

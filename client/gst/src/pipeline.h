@@ -26,7 +26,10 @@ struct client_source {
 	char error[CLIENT_TEXT_MAX];
 	unsigned width, height, fps;
 	uint64_t index, round;
-	int64_t round_us;    /* start of the present round on the source's time */
+	int64_t round_us; /* start of the present round on the source's time */
+	GstVideoInfo in;  /* streaming thread: what the file's or device's pictures are; valid if in_known */
+	bool in_known;
+	bool in_told;        /* streaming thread: there was a picture */
 	bool thin_begun;     /* streaming thread: thin_ns is valid */
 	int64_t thin_ns;     /* streaming thread: pictures before this time are left out */
 	int64_t last_us;     /* end of what was last read, within the round */

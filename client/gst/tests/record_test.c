@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <gst/app/gstappsrc.h>
+#include <gst/gst.h>
 
 #include <gst/sender.h>
 #include <gst/viewer.h>
@@ -72,6 +74,68 @@ static void test_unreadable_files(void **state)
 	refused(CLIENT_SOURCE_PICTURE, dir, dir);
 	refused(CLIENT_SOURCE_PICTURE, speech, "holds no picture");
 	refused(CLIENT_SOURCE_VOICE, clip, "holds no sound");
+}
+
+/* Unpadded rows, as containers hold them; the same pictures in a container that GStreamer reads row by row. */
+static void test_raw_pictures_of_any_width(void **state)
+{
+	static const unsigned sizes[][2] = {{482, 270}, {484, 272}, {852, 480}, {726, 404}};
+	char text[CLIENT_TEXT_MAX] = "", name[64];
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		struct client_source *raw, *reference;
+		struct client_raw_picture p, q;
+		snprintf(name, sizeof(name), "raw-%u.mkv", sizes[i][0]);
+		assert_int_equal(client_source_open(CLIENT_SOURCE_PICTURE, in_dir(name), true, text, &raw), 0);
+		snprintf(name, sizeof(name), "raw-%u.y4m", sizes[i][0]);
+		assert_int_equal(client_source_open(CLIENT_SOURCE_PICTURE, in_dir(name), true, text, &reference), 0);
+		/* 5 pictures each: the file begins again. */
+		for (unsigned n = 0; n < 12; n++) {
+			assert_int_equal(client_source_picture(raw, text, &p), 0);
+			assert_int_equal(client_source_picture(reference, text, &q), 0);
+			assert_true(p.width == sizes[i][0] && p.height == sizes[i][1]);
+			assert_true(compare_psnr(&q, &p) >= 60);
+			for (int c = 1; c < 3; c++)
+				for (unsigned y = 0; y < p.height / 2; y++)
+					assert_memory_equal(p.plane[c] + (size_t)y * (size_t)p.stride[c],
+							    q.plane[c] + (size_t)y * (size_t)q.stride[c], p.width / 2);
+		}
+		uint8_t low = 255, high = 0;
+		for (unsigned x = 0; x < p.width; x++) {
+			low = p.plane[0][x] < low ? p.plane[0][x] : low;
+			high = p.plane[0][x] > high ? p.plane[0][x] : high;
+		}
+		assert_true(high - low > 50);
+		client_source_close(raw);
+		client_source_close(reference);
+	}
+}
+
+/* Pictures that hold less than their size says are refused, not shown blank. */
+static void test_short_raw_pictures(void **state)
+{
+	char *line = g_strdup_printf("appsrc name=src format=time caps=video/x-raw,format=I420,width=482,height=270,"
+				     "framerate=10/1 ! matroskamux ! filesink location=%s",
+				     in_dir("short.mkv"));
+	GstElement *p = gst_parse_launch(line, NULL);
+	g_free(line);
+	assert_non_null(p);
+	GstElement *src = gst_bin_get_by_name(GST_BIN(p), "src");
+	gst_element_set_state(p, GST_STATE_PLAYING);
+	GstBuffer *b = gst_buffer_new_allocate(NULL, 482 * 270, NULL);
+	gst_buffer_memset(b, 0, 100, 482 * 270);
+	GST_BUFFER_PTS(b) = 0;
+	assert_int_equal(gst_app_src_push_buffer(GST_APP_SRC(src), b), GST_FLOW_OK);
+	gst_app_src_end_of_stream(GST_APP_SRC(src));
+	GstBus *bus = gst_element_get_bus(p);
+	GstMessage *m = gst_bus_timed_pop_filtered(bus, 20 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+	assert_non_null(m);
+	assert_int_equal(GST_MESSAGE_TYPE(m), GST_MESSAGE_EOS);
+	gst_message_unref(m);
+	gst_element_set_state(p, GST_STATE_NULL);
+	gst_object_unref(bus);
+	gst_object_unref(src);
+	gst_object_unref(p);
+	refused(CLIENT_SOURCE_PICTURE, in_dir("short.mkv"), "hold less than their size says");
 }
 
 static void test_a_cut_file_ends_or_fails(void **state)
@@ -413,6 +477,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unreadable_files),
+		cmocka_unit_test(test_raw_pictures_of_any_width),
+		cmocka_unit_test(test_short_raw_pictures),
 		cmocka_unit_test(test_a_cut_file_ends_or_fails),
 		cmocka_unit_test(test_same_pictures_every_time),
 		cmocka_unit_test(test_voice_loops_in_step),

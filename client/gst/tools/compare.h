@@ -41,12 +41,13 @@ struct compare_recording {
 	const char *base;
 	struct compare_lines lines;
 	/* picture */
-	uint64_t sent, received, decoded, full;
+	uint64_t offered, sent, received, decoded, full; /* offered by the camera, also what the sender left out */
 	double psnr_sum, psnr_min;
 	unsigned width, height;
-	int64_t delay_p50_us, delay_p99_us, gap_max_us;
+	int64_t delay_p50_us, delay_p99_us, delay_steady_us, gap_max_us;
 	/* voice */
 	uint64_t voice_sent, voice_received;
+	int64_t voice_delay_p50_us, voice_delay_p99_us, voice_delay_steady_us;
 	double correlation;
 	int lag;
 };
@@ -59,6 +60,7 @@ struct compare_options {
 	unsigned recordings;
 	const char *sheet;
 	unsigned pairs;
+	unsigned most; /* pictures compared per recording; 0: all */
 };
 
 /* A canvas of rows (one per recording) of pairs, sent left and received right. */

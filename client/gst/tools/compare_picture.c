@@ -9,7 +9,8 @@
 
 #include "compare.h"
 
-#define PSNR_MAX 60.0 /* of identical pictures, so that the mean stays finite */
+#define STEADY_US 1000000 /* after a recording's start: entering is over */
+#define PSNR_MAX  60.0    /* of identical pictures, so that the mean stays finite */
 
 /* A recording that is read along with the source. */
 struct reading {
@@ -49,33 +50,56 @@ static int int64_order(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Delays and gaps from the recording's list alone. */
-static int measure_delays(struct compare_recording *rec)
+/* Of the pictures or voice frames captured `from_us` after the recording's start, or later. */
+static int measure_delays(const struct compare_lines *l, bool voice, int64_t from_us, int64_t *ret_p50_us,
+			  int64_t *ret_p99_us)
 {
 	size_t n = 0;
-	int64_t last = 0, first = 0;
-	int64_t *delay = cv_calloc(rec->lines.count + 1, sizeof(*delay));
+	int64_t start = -1;
+	int64_t *delay = cv_calloc(l->count + 1, sizeof(*delay));
 	if (!delay)
 		return CV_ENOMEM;
+	for (size_t i = 0; i < l->count; i++) {
+		if (l->line[i].voice != voice)
+			continue;
+		if (start < 0)
+			start = l->line[i].time_us;
+		if (l->line[i].time_us - start >= from_us)
+			delay[n++] = l->line[i].delay_us;
+	}
+	if (n > 0) {
+		qsort(delay, n, sizeof(*delay), int64_order);
+		*ret_p50_us = delay[n / 2];
+		*ret_p99_us = delay[n * 99 / 100 < n ? n * 99 / 100 : n - 1];
+	}
+	cv_free(delay);
+	return 0;
+}
+
+/* Delays and gaps from the recording's list alone. */
+static int measure_times(struct compare_recording *rec)
+{
+	bool begun = false;
+	int64_t last = 0, first = 0;
 	for (size_t i = 0; i < rec->lines.count; i++) {
 		const struct compare_line *l = &rec->lines.line[i];
 		if (l->voice)
 			continue;
 		int64_t at = l->time_us + l->delay_us;
-		if (n == 0)
+		if (!begun)
 			first = at;
-		else if (at - first > 1000000 && at - last > rec->gap_max_us)
+		else if (at - first > STEADY_US && at - last > rec->gap_max_us)
 			rec->gap_max_us = at - last;
 		last = at;
-		delay[n++] = l->delay_us;
+		begun = true;
 	}
-	if (n > 0) {
-		qsort(delay, n, sizeof(*delay), int64_order);
-		rec->delay_p50_us = delay[n / 2];
-		rec->delay_p99_us = delay[n * 99 / 100 < n ? n * 99 / 100 : n - 1];
-	}
-	cv_free(delay);
-	return 0;
+	int64_t p50;
+	int r = measure_delays(&rec->lines, false, 0, &rec->delay_p50_us, &rec->delay_p99_us);
+	if (r == 0)
+		r = measure_delays(&rec->lines, false, STEADY_US, &p50, &rec->delay_steady_us);
+	if (r == 0)
+		r = measure_delays(&rec->lines, true, 0, &rec->voice_delay_p50_us, &rec->voice_delay_p99_us);
+	return r < 0 ? r : measure_delays(&rec->lines, true, STEADY_US, &p50, &rec->voice_delay_steady_us);
 }
 
 /* Decodes the next shown picture of the recording and finds what was sent as it. */
@@ -120,10 +144,18 @@ static void judge(struct reading *g, const struct client_raw_picture *src, unsig
 	g->seen++;
 }
 
-/* How many pictures were sent while this recording received. */
+/* Pictures of the source from one place of it to a later one; `round` is how many it has. */
+static uint64_t places(const struct compare_line *from, const struct compare_line *to, uint64_t round)
+{
+	return (to->round - from->round) * round + to->index - from->index;
+}
+
+/* How many pictures the camera gave, and how many were sent, while this recording received. */
 static void count_sent(const struct compare_options *o, struct compare_recording *rec)
 {
 	uint32_t first = 0, last = 0;
+	uint64_t round = 0;
+	const struct compare_line *before = NULL;
 	for (size_t i = 0; i < rec->lines.count; i++) {
 		const struct compare_line *l = &rec->lines.line[i];
 		if (l->voice)
@@ -132,9 +164,17 @@ static void count_sent(const struct compare_options *o, struct compare_recording
 			first = l->frame;
 		last = l->frame;
 	}
-	for (size_t i = 0; rec->received && i < o->sent.count; i++)
-		if (!o->sent.line[i].voice && o->sent.line[i].frame >= first && o->sent.line[i].frame <= last)
-			rec->sent++;
+	for (size_t i = 0; i < o->sent.count; i++)
+		if (!o->sent.line[i].voice && o->sent.line[i].index >= round)
+			round = o->sent.line[i].index + 1;
+	for (size_t i = 0; rec->received && i < o->sent.count; i++) {
+		const struct compare_line *l = &o->sent.line[i];
+		if (l->voice || l->frame < first || l->frame > last)
+			continue;
+		rec->sent++;
+		rec->offered += before ? places(before, l, round) : 1;
+		before = l;
+	}
 }
 
 static int open_reading(struct compare_options *o, unsigned i, struct reading *g)
@@ -143,7 +183,7 @@ static int open_reading(struct compare_options *o, unsigned i, struct reading *g
 	struct compare_recording *rec = &o->recording[i];
 	g->rec = rec;
 	count_sent(o, rec);
-	int r = measure_delays(rec);
+	int r = measure_times(rec);
 	g->pairs_every = o->pairs && rec->received > o->pairs ? rec->received / o->pairs : 1;
 	if (r == 0)
 		r = client_vp9_decoder_new(&g->vp9);
@@ -182,7 +222,7 @@ static int walk(struct compare_options *o, struct client_source *src, struct rea
 				judge(&g[i], &pic, i, o->pairs, sheet);
 				advance(&g[i], &o->sent);
 			}
-			left |= g[i].at != NULL;
+			left |= g[i].at && (o->most == 0 || g[i].rec->decoded < o->most);
 		}
 	}
 	return r == CV_ENOTFOUND ? 0 : r;

@@ -15,15 +15,16 @@
 
 static const char usage[] =
 	"usage: media-compare [--camera FILE] [--voice FILE] [--loop] --sent LOG [--sent LOG]\n"
-	"                     [--sheet OUT.png] [--pairs N] RECORDING...\n"
+	"                     [--sheet OUT.png] [--pairs N] [--most PICTURES] RECORDING...\n"
 	"LOG is a sender's list of sent frames, RECORDING the path of a recording without its extension.\n"
 	"Prints one JSON object with an entry per recording. The sheet has a row per recording: sent, received, ...\n";
 
 static int parse(int argc, char **argv, struct compare_options *o)
 {
 	static const struct option names[] = {
-		{"camera", 1, NULL, 'c'}, {"voice", 1, NULL, 'v'}, {"loop", 0, NULL, 'l'}, {"sent", 1, NULL, 's'},
-		{"sheet", 1, NULL, 'o'},  {"pairs", 1, NULL, 'p'}, {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		{"camera", 1, NULL, 'c'}, {"voice", 1, NULL, 'v'}, {"loop", 0, NULL, 'l'},
+		{"sent", 1, NULL, 's'},   {"sheet", 1, NULL, 'o'}, {"pairs", 1, NULL, 'p'},
+		{"most", 1, NULL, 'm'},   {"help", 0, NULL, 'h'},  {NULL, 0, NULL, 0}};
 	int c;
 	o->pairs = 4;
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -31,6 +32,7 @@ static int parse(int argc, char **argv, struct compare_options *o)
 		case 'c': o->camera = optarg; break;
 		case 'v': o->voice = optarg; break;
 		case 'l': o->loop = true; break;
+		case 'm': o->most = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 'o': o->sheet = optarg; break;
 		case 'p':
 			o->pairs = (unsigned)strtoul(optarg, NULL, 10);
@@ -73,17 +75,20 @@ static void print_recording(const struct compare_options *o, const struct compar
 {
 	printf("{\"recording\":\"%s\"", r->base);
 	if (o->camera)
-		printf(",\"picture\":{\"sent\":%llu,\"received\":%llu,\"decoded\":%llu,\"full\":%llu,"
+		printf(",\"picture\":{\"offered\":%llu,\"sent\":%llu,\"received\":%llu,\"decoded\":%llu,\"full\":%llu,"
 		       "\"psnr_y_mean\":%.2f,\"psnr_y_min\":%.2f,\"width\":%u,\"height\":%u,"
-		       "\"delay_p50_ms\":%.1f,\"delay_p99_ms\":%.1f,\"gap_max_ms\":%.1f}",
-		       (unsigned long long)r->sent, (unsigned long long)r->received, (unsigned long long)r->decoded,
-		       (unsigned long long)r->full, r->full ? r->psnr_sum / (double)r->full : 0, r->psnr_min, r->width,
-		       r->height, (double)r->delay_p50_us / 1000, (double)r->delay_p99_us / 1000,
-		       (double)r->gap_max_us / 1000);
+		       "\"delay_p50_ms\":%.1f,\"delay_p99_ms\":%.1f,\"delay_steady_ms\":%.1f,\"gap_max_ms\":%.1f}",
+		       (unsigned long long)r->offered, (unsigned long long)r->sent, (unsigned long long)r->received,
+		       (unsigned long long)r->decoded, (unsigned long long)r->full,
+		       r->full ? r->psnr_sum / (double)r->full : 0, r->psnr_min, r->width, r->height,
+		       (double)r->delay_p50_us / 1000, (double)r->delay_p99_us / 1000,
+		       (double)r->delay_steady_us / 1000, (double)r->gap_max_us / 1000);
 	if (o->voice)
-		printf(",\"voice\":{\"sent\":%llu,\"received\":%llu,\"correlation\":%.4f,\"lag_samples\":%d}",
-		       (unsigned long long)r->voice_sent, (unsigned long long)r->voice_received, r->correlation,
-		       r->lag);
+		printf(",\"voice\":{\"sent\":%llu,\"received\":%llu,\"correlation\":%.4f,\"lag_samples\":%d,"
+		       "\"delay_p50_ms\":%.1f,\"delay_p99_ms\":%.1f,\"delay_steady_ms\":%.1f}",
+		       (unsigned long long)r->voice_sent, (unsigned long long)r->voice_received, r->correlation, r->lag,
+		       (double)r->voice_delay_p50_us / 1000, (double)r->voice_delay_p99_us / 1000,
+		       (double)r->voice_delay_steady_us / 1000);
 	printf("}");
 }
 

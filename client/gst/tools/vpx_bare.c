@@ -29,6 +29,8 @@ struct bare {
 	size_t out_len, total, cap;
 	unsigned frames, decoded;
 	double psnr;
+	double *each; /* by place in the log of what was sent; negative: not decoded */
+	size_t place;
 };
 
 static void on_packet(vpx_codec_cx_pkt_t *pkt, void *user)
@@ -132,7 +134,10 @@ static int one(struct bare *b, const struct client_raw_picture *pic)
 	while ((out = vpx_codec_get_frame(&b->decoder, &it)))
 		last = out;
 	if (last && last->d_w == img.d_w && last->d_h == img.d_h) {
-		b->psnr += psnr(&img, last);
+		double v = psnr(&img, last);
+		if (b->each)
+			b->each[b->place] = v;
+		b->psnr += v;
 		b->decoded++;
 	}
 	return 0;
@@ -153,6 +158,27 @@ static int begin(struct bare *b, const char *path, bool loop, char text[CLIENT_T
 	return b->out ? open_codecs(b) : CV_ENOMEM;
 }
 
+/* Mean over the pictures that a receiver recorded: what bare libvpx would have given it. */
+static int seen(const struct bare *b, const struct compare_lines *sent, const char *list, double *ret)
+{
+	struct compare_lines got = {0};
+	double sum = 0;
+	size_t n = 0;
+	int r = compare_read_lines(list, &got);
+	for (size_t i = 0; r == 0 && i < got.count; i++) {
+		const struct compare_line *l =
+			got.line[i].voice || !got.line[i].full ? NULL : compare_find(sent, false, got.line[i].frame);
+		if (!l || b->each[l - sent->line] < 0)
+			continue;
+		sum += b->each[l - sent->line];
+		n++;
+	}
+	cv_free(got.line);
+	if (r == 0)
+		*ret = n ? sum / (double)n : 0;
+	return r;
+}
+
 /* The pictures of the log in its order, which is the source's; without a log all of the file. */
 static int all(struct bare *b, struct client_source *src, const struct compare_lines *sent, char text[CLIENT_TEXT_MAX])
 {
@@ -165,7 +191,7 @@ static int all(struct bare *b, struct client_source *src, const struct compare_l
 			break;
 		if (sent->count > 0 && (pic.index != sent->line[next].index || pic.round != sent->line[next].round))
 			continue;
-		next++;
+		b->place = next++;
 		r = one(b, &pic);
 	}
 	return r;
@@ -178,12 +204,16 @@ int main(int argc, char **argv)
 	struct compare_lines sent = {0};
 	char text[CLIENT_TEXT_MAX] = "";
 	int r = 0;
-	if (argc < 2 || argc > 3) {
-		fputs("usage: vpx-bare FILE [SENT-LOG]\n", stderr);
+	if (argc < 2) {
+		fputs("usage: vpx-bare FILE [SENT-LOG [LIST-OF-A-RECORDING...]]\n", stderr);
 		return 2;
 	}
 	if (argc > 2)
 		r = compare_read_lines(argv[2], &sent);
+	if (r == 0 && sent.count > 0 && !(b.each = cv_calloc(sent.count, sizeof(*b.each))))
+		r = CV_ENOMEM;
+	for (size_t i = 0; r == 0 && i < sent.count; i++)
+		b.each[i] = -1;
 	if (r == 0)
 		r = begin(&b, argv[1], sent.count > 0, text, &src);
 	if (r == 0)
@@ -192,7 +222,14 @@ int main(int argc, char **argv)
 		fprintf(stderr, "vpx-bare: %s\n", text[0] ? text : cv_strerror(r));
 		return 1;
 	}
-	printf("{\"frames\":%u,\"decoded\":%u,\"width\":%u,\"height\":%u,\"layers\":%u,\"kbit_s\":%.1f,"
+	r = 0;
+	printf("{\"recordings\":[");
+	for (int i = 3; r == 0 && i < argc; i++) {
+		double v = 0;
+		r = seen(&b, &sent, argv[i], &v);
+		printf("%s%.2f", i > 3 ? "," : "", v);
+	}
+	printf("],\"frames\":%u,\"decoded\":%u,\"width\":%u,\"height\":%u,\"layers\":%u,\"kbit_s\":%.1f,"
 	       "\"psnr_y_mean\":%.2f}\n",
 	       b.frames, b.decoded, b.width, b.height, b.layers,
 	       b.frames ? (double)b.total * 8 * b.fps / b.frames / 1000 : 0, b.decoded ? b.psnr / b.decoded : 0);
@@ -200,6 +237,7 @@ int main(int argc, char **argv)
 	vpx_codec_destroy(&b.decoder);
 	client_source_close(src);
 	cv_free(sent.line);
+	cv_free(b.each);
 	free(b.out);
-	return 0;
+	return r < 0;
 }
