@@ -85,22 +85,6 @@ static int verify(struct mls_group *g, const struct epoch *e, const struct frame
 
 /* --- proposals --- */
 
-static int check_leaf_of(struct mls_group *g, const struct proposal *p, const struct sender *from)
-{
-	struct leaf_rules rules = {.crypto = &g->crypto,
-				   .opt = &g->opt,
-				   .group = g,
-				   .group_id = g->cur->gc.group_id,
-				   .extensions = g->cur->gc.extensions};
-
-	if (p->type == MLS_PROPOSAL_ADD)
-		return mls_leaf_check(&rules, &p->add.leaf, MLS_LEAF_IN_ADD, UINT32_MAX, NULL);
-	if (p->type == MLS_PROPOSAL_UPDATE)
-		return mls_leaf_check(&rules, &p->update, MLS_LEAF_IN_UPDATE, from->index,
-				      mls_tree_leaf(g->cur->tree, from->index));
-	return 0;
-}
-
 static int ask_proposal(struct mls_group *g, const struct framed *f, const struct proposal *p)
 {
 	struct staged s = {.p = *p, .from = f->content.sender, .by_reference = true, .index = UINT32_MAX};
@@ -128,7 +112,7 @@ static int take_proposal(struct mls_group *g, const struct framed *f)
 	if (!err)
 		err = mls_proposal_check(g, &p, &f->content.sender);
 	if (!err)
-		err = check_leaf_of(g, &p, &f->content.sender);
+		err = mls_proposal_check_leaf(g, &p, &f->content.sender);
 	if (!err)
 		err = ask_proposal(g, f, &p);
 	if (!err)

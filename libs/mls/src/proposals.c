@@ -96,6 +96,22 @@ int mls_proposal_check(struct mls_group *g, const struct proposal *p, const stru
 	}
 }
 
+int mls_proposal_check_leaf(struct mls_group *g, const struct proposal *p, const struct sender *from)
+{
+	struct leaf_rules rules = {.crypto = &g->crypto,
+				   .opt = &g->opt,
+				   .group = g,
+				   .group_id = g->cur->gc.group_id,
+				   .extensions = g->cur->gc.extensions};
+
+	if (p->type == MLS_PROPOSAL_ADD)
+		return mls_leaf_check(&rules, &p->add.leaf, MLS_LEAF_IN_ADD, UINT32_MAX, NULL);
+	if (p->type == MLS_PROPOSAL_UPDATE)
+		return mls_leaf_check(&rules, &p->update, MLS_LEAF_IN_UPDATE, from->index,
+				      mls_tree_leaf(g->cur->tree, from->index));
+	return 0;
+}
+
 /* --- the list --- */
 
 static bool psk_same(const struct psk_id *a, const struct psk_id *b)

@@ -48,6 +48,8 @@ static int send_body(struct mls_group *g, struct cv_buf *body, int err, struct c
 	if (!err)
 		err = mls_proposal_check(g, &p, &f.content.sender);
 	if (!err)
+		err = mls_proposal_check_leaf(g, &p, &f.content.sender);
+	if (!err)
 		err = mls_framed_sign(&f, &g->cur->signer, SPAN(g->cur->context.data, g->cur->context.len));
 	if (!err)
 		err = mls_framed_ref(&f, &g->crypto, ref);

@@ -223,6 +223,8 @@ int mls_stage_read(struct stage *s, struct cv_span proposals) CV_NODISCARD;
 int mls_stage_validate(struct stage *s) CV_NODISCARD;
 /* One proposal on its own, as far as that can be said without the list (sections 12.1 and 12.1.8). */
 int mls_proposal_check(struct mls_group *g, const struct proposal *p, const struct sender *from) CV_NODISCARD;
+/* The leaf of an Add or Update by the rules of the epoch in force, policy.leaf included; others have none. */
+int mls_proposal_check_leaf(struct mls_group *g, const struct proposal *p, const struct sender *from) CV_NODISCARD;
 /* Section 12.3: makes s->next with the proposals applied to its tree. */
 int mls_stage_apply(struct stage *s) CV_NODISCARD;
 /* After proposals and path: the tree as a whole, RFC 9420 section 12.2, last rule. */

@@ -72,6 +72,12 @@ static void test_adds(void **state)
 	assert_int_equal(mls_group_commit(x->b.group, &add, &out), CV_EDENIED);
 	assert_false(mls_group_has_pending(x->b.group));
 	assert_int_equal(say.asked, 1);
+	/* He proposes it. */
+	cv_buf_reset(&x->msg);
+	assert_int_equal(mls_group_propose_add(x->b.group, offer, NOTHING, &x->msg), CV_EDENIED);
+	assert_int_equal(x->msg.len, 0);
+	assert_int_equal(mls_group_n_proposals(x->b.group), 0);
+	assert_int_equal(say.asked, 2);
 	/* A member proposes it. */
 	assert_int_equal(mls_group_propose_add(x->c.group, offer, NOTHING, &x->msg), 0);
 	refused_in(x, MLS_LEAF_IN_ADD);

@@ -97,7 +97,7 @@ struct mls_policy {
 	int (*commit)(void *ctx, const struct mls_commit_question *q);
 	/*
 	 * Accepts a proposal received on its own. NULL: all. A meeting that wants none refuses here. Those of our own
-	 * are judged with the commit that carries them.
+	 * are judged with the commit that carries them; `leaf` is asked about theirs at once.
 	 */
 	int (*proposal)(void *ctx, const struct mls_proposal_question *q);
 	/* Accepts the group that a Welcome or an external commit leads into; called last, with the group complete.
