@@ -29,10 +29,8 @@ static int setup(void **state)
 	person_init(&s.d, &s.t.w, 1, "dave");
 	person_init(&s.server, &s.t.w, 1, "server");
 	person_offer(&s.d);
-	for (struct person *p = &s.t.a; p <= &s.t.c; p++) {
-		p->psk_id = psk.psk_id;
-		p->psk = TEXT("a shared secret");
-	}
+	s.t.a.psk_id = s.t.b.psk_id = s.t.c.psk_id = psk.psk_id;
+	s.t.a.psk = s.t.b.psk = s.t.c.psk = TEXT("a shared secret");
 	cv_buf_init(&s.msg, 1 << 20);
 	cv_buf_init(&s.enc, 1 << 20);
 	sender = (struct mls_external_sender){s.server.member.signature_key, s.server.member.credential};
