@@ -41,6 +41,7 @@ static const struct cv_conf_key keys[] = {
 	{"meetings", "file_transfer", CV_CONF_BOOL, AT(files), .def = "yes"},
 	{"meetings", "remote_control", CV_CONF_BOOL, AT(remote_control), .def = "no"},
 	{"meetings", "messages", CV_CONF_BOOL, AT(messages), .def = "no"},
+	{"meetings", "media_cipher", CV_CONF_STRING, AT(media_cipher), .def = "aes-128"},
 	{"meetings", "invitations_max", CV_CONF_INT, AT(invitations_max), .def = "1000", .min = 1, .max = 10000},
 	{"log", "level", CV_CONF_STRING, AT(log_level), .def = "info"},
 };
@@ -136,6 +137,8 @@ static const char *conf_problem(const struct mgr_conf *c)
 		return "[mail] smtp must not hold user or password: use user and password_file";
 	if (c->smtp_user && !c->smtp_password_file)
 		return "[mail] user needs password_file";
+	if (strcmp(c->media_cipher, "aes-128") && strcmp(c->media_cipher, "aes-256"))
+		return "[meetings] media_cipher is aes-128 or aes-256";
 	return NULL;
 }
 
@@ -163,5 +166,6 @@ void mgr_conf_free(struct mgr_conf *c)
 unsigned mgr_conf_switches(const struct mgr_conf *c)
 {
 	return (c->files ? PROTO_SWITCH_FILES : 0u) | (c->remote_control ? PROTO_SWITCH_CONTROL : 0u) |
-	       (c->messages ? PROTO_SWITCH_MESSAGES : 0u);
+	       (c->messages ? PROTO_SWITCH_MESSAGES : 0u) |
+	       (strcmp(c->media_cipher, "aes-256") == 0 ? PROTO_SWITCH_MEDIA_256 : 0u);
 }

@@ -31,6 +31,7 @@ struct mgr_conf {
 	int64_t accounts_max;
 	/* [meetings] */
 	bool files, remote_control, messages;
+	char *media_cipher; /* aes-128 or aes-256 */
 	int64_t invitations_max;
 	/* [log] */
 	char *log_level;

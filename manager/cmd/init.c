@@ -243,7 +243,8 @@ static int write_conf(const struct init *in)
 			 "[accounts]\nlink_life = 7d\nsession_life = 12h\n# Organisers may invite people who have no "
 			 "account yet.\n"
 			 "organisers_add = yes\n\n"
-			 "[meetings]\nfile_transfer = yes\nremote_control = no\nmessages = no\n\n"
+			 "[meetings]\nfile_transfer = yes\nremote_control = no\nmessages = no\n"
+			 "# Of voice and pictures: aes-128 or aes-256.\nmedia_cipher = aes-128\n\n"
 			 "[log]\nlevel = info\n",
 			 in->data, in->organisation, in->url, in->listen, in->cert ? "certificate = " : "",
 			 in->cert ? in->cert_path : "", in->cert ? "\nkey = " : "", in->cert ? in->key_path : "",

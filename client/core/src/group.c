@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include <base/alloc.h>
+#include <sframe/sframe.h>
 
 #include "group_internal.h"
 
@@ -299,11 +300,15 @@ const struct proto_meeting_state *client_group_state(const struct client_group *
 	return g->mls != NULL ? &g->state : NULL;
 }
 
-int client_group_base_key(struct client_group *g, uint8_t ret[CLIENT_BASE_KEY_LEN])
+int client_group_base_key(struct client_group *g, struct client_base_key *ret)
 {
+	bool strong = g->state.switches & PROTO_SWITCH_MEDIA_256;
+
 	if (!client_group_active(g))
 		return CV_ESTATE;
-	return mls_group_export(g->mls, "SFrame 1.0 Base Key", (struct cv_span){NULL, 0}, ret, CLIENT_BASE_KEY_LEN);
+	ret->suite = strong ? SFRAME_AES_256_GCM_SHA512_128 : SFRAME_AES_128_GCM_SHA256_128;
+	ret->len = strong ? 32 : 16;
+	return mls_group_export(g->mls, SFRAME_MLS_EXPORTER_LABEL, (struct cv_span){NULL, 0}, ret->bytes, ret->len);
 }
 
 int client_group_authenticator(const struct client_group *g, uint8_t ret[CLIENT_AUTHENTICATOR_LEN])

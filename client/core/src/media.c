@@ -6,7 +6,6 @@
 #include <client/media.h>
 #include <sframe/sframe.h>
 
-#define SUITE       SFRAME_AES_128_GCM_SHA256_128
 #define KEYS_MAX    16384
 #define INNER_LEN   12 /* capture time and length before the codec's bytes */
 #define VOICE_ROUND 16 /* voice units are padded to a multiple of this many bytes */
@@ -41,7 +40,8 @@ struct client_media {
 	struct client_media_callbacks cb;
 	struct sframe_sender *senders[PROTO_STREAM_MAX + 1]; /* by stream */
 	uint32_t next_unit[PROTO_STREAM_MAX + 1];
-	struct sframe_receiver *receiver;
+	struct sframe_receiver *receiver; /* as the senders NULL until the first epoch says the suite */
+	uint16_t suite;
 	bool keyed;
 	uint64_t epoch;
 	uint32_t leaf;
@@ -61,7 +61,6 @@ int client_media_new(const struct client_group *group, const struct client_media
 		     struct client_media **ret)
 {
 	struct client_media *m = cv_calloc(1, sizeof(*m));
-	int r = 0;
 
 	if (m == NULL)
 		return CV_ENOMEM;
@@ -70,14 +69,6 @@ int client_media_new(const struct client_group *group, const struct client_media
 	m->held_last = &m->held_first;
 	cv_buf_init_secret(&m->plain, PROTO_UNIT_MAX);
 	cv_buf_init(&m->sealed, PROTO_UNIT_MAX + SFRAME_OVERHEAD_MAX);
-	for (unsigned s = 1; s <= PROTO_STREAM_MAX && r == 0; s++)
-		r = sframe_sender_new(SUITE, &m->senders[s]);
-	if (r == 0)
-		r = sframe_receiver_new(SUITE, &mls_params, KEYS_MAX, &m->receiver);
-	if (r != 0) {
-		client_media_free(m);
-		return r;
-	}
 	*ret = m;
 	return 0;
 }
@@ -125,14 +116,31 @@ void client_media_free(struct client_media *m)
 
 /* ---- keys */
 
-static int set_senders(struct client_media *m, uint64_t epoch, uint32_t leaf, const uint8_t *base_key)
+/* Senders and receiver of the suite that the meeting has from its first epoch on. */
+static int take_suite(struct client_media *m, uint16_t suite)
+{
+	int r = 0;
+
+	if (m->keyed)
+		return suite == m->suite ? 0 : CV_EINVAL;
+	for (unsigned s = 1; s <= PROTO_STREAM_MAX && r == 0; s++) {
+		if (m->senders[s] == NULL)
+			r = sframe_sender_new(suite, &m->senders[s]);
+	}
+	if (r == 0 && m->receiver == NULL)
+		r = sframe_receiver_new(suite, &mls_params, KEYS_MAX, &m->receiver);
+	m->suite = suite;
+	return r;
+}
+
+static int set_senders(struct client_media *m, uint64_t epoch, uint32_t leaf, const struct client_base_key *key)
 {
 	for (unsigned s = 1; s <= PROTO_STREAM_MAX; s++) {
 		uint64_t kid;
 		int r = sframe_mls_kid(&mls_params, s, leaf, epoch, &kid);
 
 		if (r == 0)
-			r = sframe_sender_set_key(m->senders[s], epoch, kid, base_key, CLIENT_BASE_KEY_LEN);
+			r = sframe_sender_set_key(m->senders[s], epoch, kid, key->bytes, key->len);
 		if (r != 0)
 			return r;
 	}
@@ -193,13 +201,16 @@ static void deliver_held(struct client_media *m, int64_t now_us)
 	}
 }
 
-int client_media_epoch(struct client_media *m, uint64_t epoch, uint32_t leaf,
-		       const uint8_t base_key[CLIENT_BASE_KEY_LEN], int64_t now_us)
+int client_media_epoch(struct client_media *m, uint64_t epoch, uint32_t leaf, const struct client_base_key *base_key,
+		       int64_t now_us)
 {
 	int r;
 
 	if (m->keyed && epoch <= m->epoch)
 		return CV_EINVAL;
+	r = take_suite(m, base_key->suite);
+	if (r != 0)
+		return r;
 	if (m->keyed) {
 		if (m->n_old == EPOCHS_HELD - 1) {
 			sframe_receiver_drop_before(m->receiver, m->old[0].epoch + 1);
@@ -208,7 +219,7 @@ int client_media_epoch(struct client_media *m, uint64_t epoch, uint32_t leaf,
 		}
 		m->old[m->n_old++] = (struct old_epoch){m->epoch, now_us + CLIENT_MEDIA_KEY_OVERLAP_US};
 	}
-	r = sframe_receiver_add_epoch(m->receiver, epoch, base_key, CLIENT_BASE_KEY_LEN);
+	r = sframe_receiver_add_epoch(m->receiver, epoch, base_key->bytes, base_key->len);
 	if (r == 0)
 		r = set_senders(m, epoch, leaf, base_key);
 	if (r != 0)
@@ -235,7 +246,7 @@ void client_media_tick(struct client_media *m, int64_t now_us)
 
 void client_media_stop_sending(struct client_media *m)
 {
-	for (unsigned s = 1; s <= PROTO_STREAM_MAX; s++)
+	for (unsigned s = 1; s <= PROTO_STREAM_MAX && m->keyed; s++)
 		sframe_sender_clear_key(m->senders[s]);
 }
 
@@ -362,6 +373,8 @@ static int open_unit(struct client_media *m, uint32_t leaf, const struct proto_m
 		r = CV_EFORMAT;
 		goto out;
 	}
+	if (!m->keyed)
+		return CV_EAGAIN;
 	cv_buf_reset(&m->plain);
 	r = cv_buf_extend(&m->plain, ciphertext.len, &dst);
 	if (r != 0)
@@ -371,7 +384,7 @@ static int open_unit(struct client_media *m, uint32_t leaf, const struct proto_m
 			&len, NULL);
 	if (r == CV_ENOTFOUND) {
 		ahead = (epoch_low - (uint32_t)(m->epoch & 0xff)) & 0xff;
-		if (!m->keyed || (ahead >= 1 && ahead <= AHEAD_MAX))
+		if (ahead >= 1 && ahead <= AHEAD_MAX)
 			return CV_EAGAIN;
 	}
 	if (r == 0)

@@ -149,18 +149,19 @@ static void newcomer(struct client_meeting *m, uint32_t leaf, bool present)
 /* Keys of the present epoch into use. */
 static int take_epoch(struct client_meeting *m)
 {
-	uint8_t base_key[CLIENT_BASE_KEY_LEN], authenticator[CLIENT_AUTHENTICATOR_LEN];
+	uint8_t authenticator[CLIENT_AUTHENTICATOR_LEN];
+	struct client_base_key base_key = {0};
 	uint64_t epoch = client_group_epoch(m->group);
 	int r;
 
-	r = client_group_base_key(m->group, base_key);
+	r = client_group_base_key(m->group, &base_key);
 	if (r == 0)
 		r = client_group_authenticator(m->group, authenticator);
 	if (r == 0)
-		client_hooks_epoch(m->hooks, epoch, client_group_leaf(m->group), base_key, authenticator);
+		client_hooks_epoch(m->hooks, epoch, client_group_leaf(m->group), &base_key, authenticator);
 	if (r == 0)
-		r = client_media_epoch(m->media, epoch, client_group_leaf(m->group), base_key, cv_now_us());
-	cv_wipe(base_key, sizeof(base_key));
+		r = client_media_epoch(m->media, epoch, client_group_leaf(m->group), &base_key, cv_now_us());
+	cv_wipe(&base_key, sizeof(base_key));
 	if (r != 0) {
 		client_meeting_over(m, CLIENT_SECURITY, "the keys of epoch %llu cannot be made: %s",
 				    (unsigned long long)epoch, cv_strerror(r));

@@ -314,6 +314,8 @@ static int judge_state(struct verdict *v)
 	if (v->next.creation_grant_len != g->state.creation_grant_len ||
 	    memcmp(v->next.creation_grant, g->state.creation_grant, g->state.creation_grant_len) != 0)
 		return client_policy_refuse(g, CV_EDENIED, "a change of the creation grant");
+	if ((v->next.switches ^ g->state.switches) & PROTO_SWITCH_MEDIA_256)
+		return client_policy_refuse(g, CV_EDENIED, "a change of the media cipher");
 	for (size_t i = 0; i < v->demand.n_bans; i++) {
 		if (!proto_meeting_state_banned(&g->state, v->demand.bans[i]) &&
 		    !proto_meeting_state_banned(&v->next, v->demand.bans[i]))

@@ -12,11 +12,10 @@
 #include "transfer.h"
 
 #define EPOCHS_MAX 4096
-#define SUITE      SFRAME_AES_128_GCM_SHA256_128
 
 struct kept {
 	uint64_t epoch;
-	uint8_t base_key[CLIENT_BASE_KEY_LEN];
+	struct client_base_key base_key;
 };
 
 struct client_hooks {
@@ -80,22 +79,22 @@ int64_t client_hooks_time(const struct client_hooks *h, enum client_hook_time wh
 	return h != NULL && h->seconds[which] != 0 ? h->seconds[which] * second : value;
 }
 
-void client_hooks_epoch(struct client_hooks *h, uint64_t epoch, uint32_t leaf, const uint8_t *base_key,
+void client_hooks_epoch(struct client_hooks *h, uint64_t epoch, uint32_t leaf, const struct client_base_key *base_key,
 			const uint8_t *authenticator)
 {
 	static const struct sframe_mls_params params = {.epoch_bits = 8, .sender_bits = 16};
-	char base[2 * CLIENT_BASE_KEY_LEN + 1], auth[2 * CLIENT_AUTHENTICATOR_LEN + 1], key[2 * SFRAME_KEY_MAX + 1];
+	char base[2 * CLIENT_BASE_KEY_MAX + 1], auth[2 * CLIENT_AUTHENTICATOR_LEN + 1], key[2 * SFRAME_KEY_MAX + 1];
 	struct sframe_keys keys;
 
 	if (h == NULL)
 		return;
 	if (h->n < EPOCHS_MAX) {
 		h->kept[h->n].epoch = epoch;
-		memcpy(h->kept[h->n++].base_key, base_key, CLIENT_BASE_KEY_LEN);
+		h->kept[h->n++].base_key = *base_key;
 	}
 	if (h->secrets == NULL)
 		return;
-	cv_hex_encode(base, base_key, CLIENT_BASE_KEY_LEN);
+	cv_hex_encode(base, base_key->bytes, base_key->len);
 	cv_hex_encode(auth, authenticator, CLIENT_AUTHENTICATOR_LEN);
 	fprintf(h->secrets, "{\"epoch\":%llu,\"leaf\":%u,\"base_key\":\"%s\",\"authenticator\":\"%s\"",
 		(unsigned long long)epoch, leaf, base, auth);
@@ -103,7 +102,7 @@ void client_hooks_epoch(struct client_hooks *h, uint64_t epoch, uint32_t leaf, c
 		uint64_t kid;
 
 		if (sframe_mls_kid(&params, s, leaf, epoch, &kid) != 0 ||
-		    sframe_key_derive(SUITE, kid, base_key, CLIENT_BASE_KEY_LEN, &keys) != 0)
+		    sframe_key_derive(base_key->suite, kid, base_key->bytes, base_key->len, &keys) != 0)
 			continue;
 		cv_hex_encode(key, keys.key, keys.key_len);
 		fprintf(h->secrets, ",\"stream%llu\":\"%s\"", (unsigned long long)s, key);
@@ -148,7 +147,7 @@ static struct sframe_receiver **receivers_new(const struct client_hooks *h)
 	struct sframe_receiver **list = cv_calloc(h->n + 1, sizeof(struct sframe_receiver *));
 
 	for (size_t i = 0; list != NULL && i < h->n; i++)
-		(void)!sframe_receiver_new(SUITE, NULL, 1024, &list[i]);
+		(void)!sframe_receiver_new(h->kept[i].base_key.suite, NULL, 1024, &list[i]);
 	return list;
 }
 
@@ -169,7 +168,8 @@ static bool opens(const struct client_hooks *h, struct sframe_receiver **list, c
 		if (list[i] == NULL)
 			continue;
 		/* Known already for all but the first unit of the KID. */
-		(void)!sframe_receiver_add_key(list[i], 0, head.kid, h->kept[i].base_key, CLIENT_BASE_KEY_LEN);
+		(void)!sframe_receiver_add_key(list[i], 0, head.kid, h->kept[i].base_key.bytes,
+					       h->kept[i].base_key.len);
 		opened = sframe_open(list[i], metadata, sizeof(metadata), u->ciphertext.data, u->ciphertext.len, plain,
 				     u->ciphertext.len, &len, NULL) == 0;
 	}

@@ -25,7 +25,7 @@ enum client_hook_time { HOOK_PATH, HOOK_SILENT, HOOK_REPORT, HOOK_RENEW, HOOK_TI
 
 struct client_hooks *client_hooks_new(void);
 void client_hooks_free(struct client_hooks *h);
-void client_hooks_epoch(struct client_hooks *h, uint64_t epoch, uint32_t leaf, const uint8_t *base_key,
+void client_hooks_epoch(struct client_hooks *h, uint64_t epoch, uint32_t leaf, const struct client_base_key *base_key,
 			const uint8_t *authenticator);
 void client_hooks_secret(struct client_hooks *h, const char *name, const uint8_t *data, size_t len);
 void client_hooks_files(struct client_hooks *h, const struct client_files *files);
@@ -46,8 +46,8 @@ static inline struct client_hooks *client_hooks_new(void)
 static inline void client_hooks_free(struct client_hooks *h)
 {
 }
-static inline void client_hooks_epoch(struct client_hooks *h, uint64_t epoch, uint32_t leaf, const uint8_t *base_key,
-				      const uint8_t *authenticator)
+static inline void client_hooks_epoch(struct client_hooks *h, uint64_t epoch, uint32_t leaf,
+				      const struct client_base_key *base_key, const uint8_t *authenticator)
 {
 }
 static inline void client_hooks_secret(struct client_hooks *h, const char *name, const uint8_t *data, size_t len)

@@ -182,7 +182,8 @@ void cast_create(struct cast *c, struct person *p)
 	memcpy(g.user_id, p->user_id, 16);
 	proto_sha256(p->key, 32, g.device_hash);
 	assert_int_equal(proto_creation_grant_sign(&g, c->grants_seed, &c->creation_grant), 0);
-	assert_int_equal(client_group_create(p->group, span(&c->creation_grant), PROTO_SWITCH_FILES), 0);
+	assert_int_equal(client_group_create(p->group, span(&c->creation_grant), PROTO_SWITCH_FILES | c->more_switches),
+			 0);
 	p->in = true;
 }
 

@@ -27,6 +27,7 @@ struct cast {
 	struct client_clock clock;
 	uint8_t run_id[16];
 	struct cv_buf creation_grant;
+	uint8_t more_switches; /* of the group, beside files */
 	struct person people[CAST_MAX];
 	size_t n;
 };

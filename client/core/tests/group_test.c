@@ -264,27 +264,28 @@ static void test_keys(void **state)
 	struct cast c;
 	struct person *ann, *bob;
 	struct client_change change = {.n_ban = 1};
-	uint8_t before[16], with[16], after[16], key[16];
+	struct client_base_key before, with, after, key;
+	uint8_t exported[16];
 
 	cast_init(&c);
 	ann = cast_person(&c, "ann", LEAD, NULL);
 	bob = cast_person(&c, "bob", TALK, NULL);
 	cast_create(&c, ann);
-	assert_int_equal(client_group_base_key(ann->group, before), 0);
+	assert_int_equal(client_group_base_key(ann->group, &before), 0);
 	cast_admit(&c, ann, bob);
-	assert_int_equal(client_group_base_key(ann->group, with), 0);
-	assert_int_equal(client_group_base_key(bob->group, key), 0);
-	assert_memory_equal(with, key, 16);
-	assert_memory_not_equal(before, key, 16);
+	assert_int_equal(client_group_base_key(ann->group, &with), 0);
+	assert_int_equal(client_group_base_key(bob->group, &key), 0);
+	assert_memory_equal(with.bytes, key.bytes, 16);
+	assert_memory_not_equal(before.bytes, key.bytes, 16);
 	/* RFC 9605 section 5.2: MLS-Exporter("SFrame 1.0 Base Key", "", AEAD.Nk). */
-	assert_int_equal(mls_group_export(bob->group->mls, "SFrame 1.0 Base Key", (struct cv_span){NULL, 0}, key, 16),
-			 0);
-	assert_memory_equal(with, key, 16);
+	assert_int_equal(
+		mls_group_export(bob->group->mls, "SFrame 1.0 Base Key", (struct cv_span){NULL, 0}, exported, 16), 0);
+	assert_memory_equal(with.bytes, exported, 16);
 	change.ban = (const uint8_t(*)[16])bob->user_id;
 	assert_int_equal(cast_commit(&c, ann, &change), 0);
-	assert_int_equal(client_group_base_key(ann->group, after), 0);
-	assert_int_equal(client_group_base_key(bob->group, key), CV_ESTATE);
-	assert_memory_not_equal(after, with, 16);
+	assert_int_equal(client_group_base_key(ann->group, &after), 0);
+	assert_int_equal(client_group_base_key(bob->group, &key), CV_ESTATE);
+	assert_memory_not_equal(after.bytes, with.bytes, 16);
 	assert_int_equal(client_group_seal(bob->group, "x", 1, &(struct cv_buf){.max = 4096}), CV_ESTATE);
 	cast_done(&c);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <client/media.h>
+#include <sframe/sframe.h>
 
 #include "cast.h"
 
@@ -69,10 +70,11 @@ static void wire_clear(void)
 
 static void epoch(struct person *p, struct client_media *m, int64_t now)
 {
-	uint8_t key[CLIENT_BASE_KEY_LEN];
+	struct client_base_key key;
 
-	assert_int_equal(client_group_base_key(p->group, key), 0);
-	assert_int_equal(client_media_epoch(m, client_group_epoch(p->group), client_group_leaf(p->group), key, now), 0);
+	assert_int_equal(client_group_base_key(p->group, &key), 0);
+	assert_int_equal(client_media_epoch(m, client_group_epoch(p->group), client_group_leaf(p->group), &key, now),
+			 0);
 }
 
 static struct client_media *media_of(struct person *p, struct ear *ear, int64_t now)
@@ -107,16 +109,22 @@ struct two {
 	struct client_media *a, *b;
 };
 
-static void two_init(struct two *t, uint8_t rights)
+static void two_init_with(struct two *t, uint8_t rights, uint8_t more_switches)
 {
 	memset(t, 0, sizeof(*t));
 	cast_init(&t->c);
+	t->c.more_switches = more_switches;
 	t->ann = cast_person(&t->c, "ann", rights, NULL);
 	t->bob = cast_person(&t->c, "bob", TALK, NULL);
 	cast_create(&t->c, t->ann);
 	cast_admit(&t->c, t->ann, t->bob);
 	t->a = media_of(t->ann, &t->ear_a, 0);
 	t->b = media_of(t->bob, &t->ear_b, 0);
+}
+
+static void two_init(struct two *t, uint8_t rights)
+{
+	two_init_with(t, rights, 0);
 }
 
 static void two_done(struct two *t)
@@ -150,6 +158,38 @@ static void test_there_and_back(void **state)
 	assert_int_equal(t.ear_b.units, 2);
 	assert_int_equal(t.ear_b.last_len, 200000);
 	two_done(&t);
+}
+
+/* The organisation's choice of cipher, which all members of a run take from meeting_state. */
+static void test_suites(void **state)
+{
+	static const uint8_t switches[] = {0, PROTO_SWITCH_MEDIA_256};
+	static const uint16_t suites[] = {SFRAME_AES_128_GCM_SHA256_128, SFRAME_AES_256_GCM_SHA512_128};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct client_base_key a, b;
+		struct two t;
+
+		two_init_with(&t, TALK, switches[i]);
+		assert_int_equal(client_group_base_key(t.ann->group, &a), 0);
+		assert_int_equal(client_group_base_key(t.bob->group, &b), 0);
+		assert_int_equal(a.suite, suites[i]);
+		assert_int_equal(a.len, sframe_suite_key_len(suites[i]));
+		assert_int_equal(b.suite, a.suite);
+		assert_int_equal(b.len, a.len);
+		assert_memory_equal(a.bytes, b.bytes, a.len);
+		say(t.a, PROTO_STREAM_VOICE, 1, 100);
+		hear(t.b, 0);
+		wire_clear();
+		say(t.b, PROTO_STREAM_CAMERA, 2, 5000);
+		hear(t.a, 0);
+		assert_int_equal(t.ear_a.units, 1);
+		assert_int_equal(t.ear_b.units, 1);
+		/* No epoch has another suite than the first. */
+		a.suite = suites[1 - i];
+		assert_int_equal(client_media_epoch(t.a, 1000, 0, &a, 0), CV_EINVAL);
+		two_done(&t);
+	}
 }
 
 /* Voice sizes must not tell what is spoken. */
@@ -335,10 +375,11 @@ static void test_before_and_after(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_there_and_back),  cmocka_unit_test(test_voice_sizes),
-		cmocka_unit_test(test_damaged),         cmocka_unit_test(test_epochs),
-		cmocka_unit_test(test_hold_is_bounded), cmocka_unit_test(test_rights),
-		cmocka_unit_test(test_forged),          cmocka_unit_test(test_before_and_after),
+		cmocka_unit_test(test_suites),           cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_voice_sizes),      cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_epochs),           cmocka_unit_test(test_hold_is_bounded),
+		cmocka_unit_test(test_rights),           cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_before_and_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -351,6 +351,10 @@ static void test_moderator(void **state)
 	struct scene s;
 
 	scene_init(&s, LEAD);
+	assert_int_equal(proto_meeting_state_copy(client_group_state(s.bob->group), &next), 0);
+	next.switches ^= PROTO_SWITCH_MEDIA_256;
+	state_refused(&s, &next, NULL, 0, "a change of the media cipher");
+	proto_meeting_state_done(&next);
 	/* Removing without the ban. */
 	refused(&s, &what, &r, 1, "a removal without the ban that belongs to it");
 	assert_int_equal(proto_meeting_state_copy(client_group_state(s.bob->group), &next), 0);

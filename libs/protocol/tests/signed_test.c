@@ -64,7 +64,7 @@ static void test_ticket_ranges(void **state)
 		bad[i] = ticket();
 	bad[0].rights = 16;
 	bad[1].flags = 4;
-	bad[2].switches = 8;
+	bad[2].switches = 16;
 	bad[3].expires = NOW;
 	bad[4].expires = NOW + PROTO_TICKET_LIFE + 1;
 	bad[5].n_relays = 0;

@@ -66,7 +66,7 @@ static void test_state_refuses(void **state)
 	assert_int_equal(proto_meeting_state_put(&s, &b), CV_EINVAL);
 	s = (struct proto_meeting_state){.overrides = rights, .n_overrides = 2};
 	assert_int_equal(proto_meeting_state_put(&s, &b), CV_EINVAL);
-	s = (struct proto_meeting_state){.switches = 8};
+	s = (struct proto_meeting_state){.switches = 16};
 	assert_int_equal(proto_meeting_state_put(&s, &b), CV_EINVAL);
 	wire[6] = 1;
 	wire[22] = 2;

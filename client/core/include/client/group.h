@@ -30,7 +30,14 @@
 #define CLIENT_PADDING              256 /* bytes */
 #define CLIENT_PAST_EPOCHS          4   /* application messages of so many past epochs are still read */
 #define CLIENT_AUTHENTICATOR_LEN    32
-#define CLIENT_BASE_KEY_LEN         16
+#define CLIENT_BASE_KEY_MAX         32
+
+/* What the media keys of an epoch come from. Wipe after use. */
+struct client_base_key {
+	uint16_t suite; /* of SFrame, as meeting_state says */
+	uint8_t len;    /* its Nk: 16 or 32 */
+	uint8_t bytes[CLIENT_BASE_KEY_MAX];
+};
 
 /* A member as certificate and admission say it. */
 struct client_member {
@@ -176,7 +183,7 @@ CV_PUBLIC const struct proto_meeting_state *client_group_state(const struct clie
 /* How many members have a lower leaf. */
 CV_PUBLIC uint32_t client_group_rank(const struct client_group *g, uint32_t leaf);
 /* SFrame base key and epoch authenticator of the present epoch. CV_ESTATE. */
-CV_PUBLIC int client_group_base_key(struct client_group *g, uint8_t ret[CLIENT_BASE_KEY_LEN]) CV_NODISCARD;
+CV_PUBLIC int client_group_base_key(struct client_group *g, struct client_base_key *ret) CV_NODISCARD;
 CV_PUBLIC int client_group_authenticator(const struct client_group *g,
 					 uint8_t ret[CLIENT_AUTHENTICATOR_LEN]) CV_NODISCARD;
 /* Evidence that we leave: Sign(device key, "Leave", …). CV_ESTATE. */

@@ -56,17 +56,18 @@ struct client_media_stats {
 
 struct client_media;
 
-/* `group` is borrowed: for rights. CV_ENOMEM, CV_ECRYPTO. */
+/* `group` is borrowed: for rights. CV_ENOMEM. */
 CV_PUBLIC int client_media_new(const struct client_group *group, const struct client_media_callbacks *cb,
 			       struct client_media **ret) CV_NODISCARD;
 /* Wipes and frees. Takes NULL. */
 CV_PUBLIC void client_media_free(struct client_media *m);
 /*
  * A new epoch of the group has begun: senders take its key, receivers add it, held units that it opens are delivered.
- * `now_us`: any steady clock. CV_ECRYPTO, CV_EINVAL (not newer than the last).
+ * `now_us`: any steady clock. CV_ECRYPTO, CV_EINVAL (not newer than the last, or of another suite than
+ * it), CV_ENOMEM.
  */
 CV_PUBLIC int client_media_epoch(struct client_media *m, uint64_t epoch, uint32_t leaf,
-				 const uint8_t base_key[CLIENT_BASE_KEY_LEN], int64_t now_us) CV_NODISCARD;
+				 const struct client_base_key *base_key, int64_t now_us) CV_NODISCARD;
 /* Wipes receive keys of epochs that ended long enough ago, forgets held units that waited too long. */
 CV_PUBLIC void client_media_tick(struct client_media *m, int64_t now_us);
 /* Wipes the sending keys: nothing can be sent until the next epoch. */

@@ -36,7 +36,9 @@ enum proto_kind {
 #define PROTO_SWITCH_FILES    1u
 #define PROTO_SWITCH_CONTROL  2u
 #define PROTO_SWITCH_MESSAGES 4u
-#define PROTO_SWITCHES_ALL    7u
+/* Media under AES_256_GCM_SHA512_128; never changes in a run. */
+#define PROTO_SWITCH_MEDIA_256 8u
+#define PROTO_SWITCHES_ALL     15u
 
 /* Why a leaf is removed (CommitData and RemoveRequest). */
 enum proto_reason {
