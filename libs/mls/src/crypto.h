@@ -124,7 +124,8 @@ struct hpke_ctx {
 int mls_hpke_info_init(struct mls_crypto *c, struct cv_span info, struct hpke_info *ret) CV_NODISCARD;
 int mls_hpke_setup(struct mls_crypto *c, const struct cv_secret *shared, const struct hpke_info *info, bool exporter,
 		   struct hpke_ctx *ret) CV_NODISCARD;
-/* Only the test vectors count: MLS and the public interface seal once per context, so no sequence number can overflow. */
+/* Only the test vectors count: MLS and the public interface seal once per context, so no sequence number can overflow.
+ */
 void mls_hpke_nonce(const struct hpke_ctx *h, uint64_t seq, uint8_t ret[NONCE_LEN]);
 int mls_hpke_export(struct mls_crypto *c, const struct hpke_ctx *h, struct cv_span context, uint8_t *ret,
 		    size_t len) CV_NODISCARD;
