@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sources, senders, viewers and recordings on the clips of tests/media, without a network. */
+/* Senders, viewers and recordings on the clips of tests/media, without a network. */
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,202 +13,13 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <gst/app/gstappsrc.h>
-#include <gst/gst.h>
 
 #include <gst/sender.h>
 #include <gst/viewer.h>
 #include <gst/webm.h>
 
 #include "compare.h"
-
-/* GLib keeps one table from its start that LeakSanitizer cannot follow; everything else is looked for. */
-CV_PUBLIC const char *__lsan_default_suppressions(void);
-CV_PUBLIC const char *__asan_default_options(void);
-
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:call_init\n";
-}
-
-const char *__asan_default_options(void)
-{
-	return "fast_unwind_on_malloc=0";
-}
-
-static char clip[4096], speech[4096], dir[4096];
-
-/* Leaves files for the ffprobe test when a directory was given. */
-static const char *in_dir(const char *name)
-{
-	static char path[4][4200];
-	static unsigned at;
-	at = (at + 1) % 4;
-	snprintf(path[at], sizeof(path[at]), "%s/%s", dir, name);
-	return path[at];
-}
-
-static void refused(enum client_source_kind kind, const char *spec, const char *says)
-{
-	char text[CLIENT_TEXT_MAX] = "";
-	struct client_source *s = NULL;
-	int r = client_source_open(kind, spec, false, text, &s);
-	assert_true(r == CV_EIO || r == CV_EFORMAT);
-	assert_null(s);
-	assert_non_null(strstr(text, says));
-	assert_null(strchr(text, '\n'));
-}
-
-static void test_unreadable_files(void **state)
-{
-	FILE *f = fopen(in_dir("text.webm"), "w");
-	assert_non_null(f);
-	fputs("this is not a film\n", f);
-	fclose(f);
-	f = fopen(in_dir("empty.webm"), "w");
-	assert_non_null(f);
-	fclose(f);
-	refused(CLIENT_SOURCE_PICTURE, in_dir("missing.webm"), "no such file");
-	refused(CLIENT_SOURCE_PICTURE, in_dir("text.webm"), "text.webm");
-	refused(CLIENT_SOURCE_PICTURE, in_dir("empty.webm"), "empty.webm");
-	refused(CLIENT_SOURCE_PICTURE, dir, dir);
-	refused(CLIENT_SOURCE_PICTURE, speech, "holds no picture");
-	refused(CLIENT_SOURCE_VOICE, clip, "holds no sound");
-}
-
-/* Unpadded rows, as containers hold them; the same pictures in a container that GStreamer reads row by row. */
-static void test_raw_pictures_of_any_width(void **state)
-{
-	static const unsigned sizes[][2] = {{482, 270}, {484, 272}, {852, 480}, {726, 404}};
-	char text[CLIENT_TEXT_MAX] = "", name[64];
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		struct client_source *raw, *reference;
-		struct client_raw_picture p, q;
-		snprintf(name, sizeof(name), "raw-%u.mkv", sizes[i][0]);
-		assert_int_equal(client_source_open(CLIENT_SOURCE_PICTURE, in_dir(name), true, text, &raw), 0);
-		snprintf(name, sizeof(name), "raw-%u.y4m", sizes[i][0]);
-		assert_int_equal(client_source_open(CLIENT_SOURCE_PICTURE, in_dir(name), true, text, &reference), 0);
-		/* 5 pictures each: the file begins again. */
-		for (unsigned n = 0; n < 12; n++) {
-			assert_int_equal(client_source_picture(raw, text, &p), 0);
-			assert_int_equal(client_source_picture(reference, text, &q), 0);
-			assert_true(p.width == sizes[i][0] && p.height == sizes[i][1]);
-			assert_true(compare_psnr(&q, &p) >= 60);
-			for (int c = 1; c < 3; c++)
-				for (unsigned y = 0; y < p.height / 2; y++)
-					assert_memory_equal(p.plane[c] + (size_t)y * (size_t)p.stride[c],
-							    q.plane[c] + (size_t)y * (size_t)q.stride[c], p.width / 2);
-		}
-		uint8_t low = 255, high = 0;
-		for (unsigned x = 0; x < p.width; x++) {
-			low = p.plane[0][x] < low ? p.plane[0][x] : low;
-			high = p.plane[0][x] > high ? p.plane[0][x] : high;
-		}
-		assert_true(high - low > 50);
-		client_source_close(raw);
-		client_source_close(reference);
-	}
-}
-
-/* Pictures that hold less than their size says are refused, not shown blank. */
-static void test_short_raw_pictures(void **state)
-{
-	char *line = g_strdup_printf("appsrc name=src format=time caps=video/x-raw,format=I420,width=482,height=270,"
-				     "framerate=10/1 ! matroskamux ! filesink location=%s",
-				     in_dir("short.mkv"));
-	GstElement *p = gst_parse_launch(line, NULL);
-	g_free(line);
-	assert_non_null(p);
-	GstElement *src = gst_bin_get_by_name(GST_BIN(p), "src");
-	gst_element_set_state(p, GST_STATE_PLAYING);
-	GstBuffer *b = gst_buffer_new_allocate(NULL, 482 * 270, NULL);
-	gst_buffer_memset(b, 0, 100, 482 * 270);
-	GST_BUFFER_PTS(b) = 0;
-	assert_int_equal(gst_app_src_push_buffer(GST_APP_SRC(src), b), GST_FLOW_OK);
-	gst_app_src_end_of_stream(GST_APP_SRC(src));
-	GstBus *bus = gst_element_get_bus(p);
-	GstMessage *m = gst_bus_timed_pop_filtered(bus, 20 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-	assert_non_null(m);
-	assert_int_equal(GST_MESSAGE_TYPE(m), GST_MESSAGE_EOS);
-	gst_message_unref(m);
-	gst_element_set_state(p, GST_STATE_NULL);
-	gst_object_unref(bus);
-	gst_object_unref(src);
-	gst_object_unref(p);
-	refused(CLIENT_SOURCE_PICTURE, in_dir("short.mkv"), "hold less than their size says");
-}
-
-static void test_a_cut_file_ends_or_fails(void **state)
-{
-	static char bytes[200000];
-	char text[CLIENT_TEXT_MAX] = "";
-	struct client_source *s;
-	struct client_raw_picture p;
-	FILE *in = fopen(clip, "rb"), *out = fopen(in_dir("cut.webm"), "wb");
-	assert_non_null(in);
-	assert_non_null(out);
-	size_t n = fread(bytes, 1, sizeof(bytes), in);
-	assert_int_equal(fwrite(bytes, 1, n, out), n);
-	fclose(in);
-	fclose(out);
-	assert_int_equal(client_source_open(CLIENT_SOURCE_PICTURE, in_dir("cut.webm"), false, text, &s), 0);
-	unsigned count = 0;
-	int r;
-	while ((r = client_source_picture(s, text, &p)) == 0)
-		count++;
-	assert_true(r == CV_ENOTFOUND || r == CV_EIO);
-	assert_true(count > 10);
-	client_source_close(s);
-}
-
-static void test_same_pictures_every_time(void **state)
-{
-	char text[CLIENT_TEXT_MAX] = "";
-	struct client_source *a, *b;
-	struct client_raw_picture p, q;
-	unsigned w, h, fps;
-	assert_int_equal(client_source_open(CLIENT_SOURCE_PICTURE, clip, false, text, &a), 0);
-	assert_int_equal(client_source_open(CLIENT_SOURCE_PICTURE, clip, true, text, &b), 0);
-	client_source_format(a, &w, &h, &fps);
-	assert_int_equal(w, 640);
-	assert_int_equal(h, 360);
-	assert_int_equal(fps, 30);
-	for (unsigned n = 0; n < 60; n++) {
-		assert_int_equal(client_source_picture(a, text, &p), 0);
-		assert_int_equal(client_source_picture(b, text, &q), 0);
-		assert_int_equal(p.index, n);
-		assert_true(llabs(p.time_us - (int64_t)n * 1000000 / 30) < 2000);
-		assert_true(compare_psnr(&p, &q) >= 60);
-	}
-	client_source_close(a);
-	client_source_close(b);
-}
-
-static void test_voice_loops_in_step(void **state)
-{
-	char text[CLIENT_TEXT_MAX] = "";
-	struct client_source *s;
-	int16_t frame[MEDIA_VOICE_SAMPLES], first[MEDIA_VOICE_SAMPLES];
-	int64_t t, want = 0;
-	unsigned once = 0;
-	assert_int_equal(client_source_open(CLIENT_SOURCE_VOICE, speech, false, text, &s), 0);
-	while (client_source_voice(s, text, frame, &t) == 0)
-		once++;
-	assert_true(once >= 540 && once <= 560);
-	client_source_close(s);
-	assert_int_equal(client_source_open(CLIENT_SOURCE_VOICE, speech, true, text, &s), 0);
-	for (unsigned n = 0; n < once * 2 + 10; n++, want += MEDIA_VOICE_US) {
-		assert_int_equal(client_source_voice(s, text, frame, &t), 0);
-		assert_true(t == want);
-		if (n == 20)
-			memcpy(first, frame, sizeof(first));
-		if (n == 20 && once * MEDIA_VOICE_SAMPLES == 11 * 48000)
-			assert_memory_equal(first, frame, sizeof(first));
-	}
-	client_source_interrupt(s);
-	assert_int_equal(client_source_picture(s, text, &(struct client_raw_picture){0}), CV_ECLOSED);
-	client_source_close(s);
-}
+#include "stage.h"
 
 struct session {
 	struct client_events *events;
@@ -224,10 +35,16 @@ static void session_begin(struct session *s, const char *record)
 	char text[CLIENT_TEXT_MAX] = "";
 	memset(s, 0, sizeof(*s));
 	assert_int_equal(client_events_new(&s->events), 0);
-	struct client_sender_config camera = {
-		.spec = clip, .loop = true, .events = s->events, .token = 1, .log = in_dir("sent-camera.jsonl")};
-	struct client_sender_config microphone = {
-		.spec = speech, .loop = true, .events = s->events, .token = 2, .log = in_dir("sent-voice.jsonl")};
+	struct client_sender_config camera = {.spec = stage_clip,
+					      .loop = true,
+					      .events = s->events,
+					      .token = 1,
+					      .log = stage_path("sent-camera.jsonl")};
+	struct client_sender_config microphone = {.spec = stage_speech,
+						  .loop = true,
+						  .events = s->events,
+						  .token = 2,
+						  .log = stage_path("sent-voice.jsonl")};
 	struct client_viewer_config viewer = {.record = record, .events = s->events, .token = 3};
 	assert_int_equal(client_camera_open(&camera, text, &s->camera), 0);
 	assert_int_equal(client_microphone_open(&microphone, text, &s->microphone), 0);
@@ -292,7 +109,7 @@ static void test_what_is_sent_is_recorded(void **state)
 	struct session s;
 	struct client_viewer_stats st;
 	char text[CLIENT_TEXT_MAX] = "";
-	session_begin(&s, in_dir("meeting"));
+	session_begin(&s, stage_path("meeting"));
 	session_run(&s, 75, false);
 	client_viewer_stats(s.viewer, &st);
 	assert_int_equal(st.picture.width, 640);
@@ -302,14 +119,14 @@ static void test_what_is_sent_is_recorded(void **state)
 	session_end(&s);
 	assert_int_equal(s.errors, 0);
 	memset(&o, 0, sizeof(o));
-	o.camera = clip;
-	o.voice = speech;
+	o.camera = stage_clip;
+	o.voice = stage_speech;
 	o.loop = true;
 	o.recordings = 1;
-	o.recording[0].base = in_dir("meeting");
-	assert_int_equal(compare_read_lines(in_dir("sent-camera.jsonl"), &o.sent), 0);
-	assert_int_equal(compare_read_lines(in_dir("sent-voice.jsonl"), &o.sent), 0);
-	assert_int_equal(compare_read_lines(in_dir("meeting.frames.jsonl"), &o.recording[0].lines), 0);
+	o.recording[0].base = stage_path("meeting");
+	assert_int_equal(compare_read_lines(stage_path("sent-camera.jsonl"), &o.sent), 0);
+	assert_int_equal(compare_read_lines(stage_path("sent-voice.jsonl"), &o.sent), 0);
+	assert_int_equal(compare_read_lines(stage_path("meeting.frames.jsonl"), &o.recording[0].lines), 0);
 	assert_int_equal(compare_pictures(&o, text), 0);
 	assert_int_equal(compare_voices(&o, text), 0);
 	const struct compare_recording *r = &o.recording[0];
@@ -375,7 +192,7 @@ static void test_pictures_keep_their_time(void **state)
 {
 	static const uint8_t data[64] = {0x82, 0x49, 0x83, 0x42};
 	struct client_webm *w;
-	assert_int_equal(client_webm_open(in_dir("late.webm"), &w), 0);
+	assert_int_equal(client_webm_open(stage_path("late.webm"), &w), 0);
 	assert_int_equal(client_webm_set_size(w, 640, 360), 0);
 	for (int64_t at = 0, picture = 0; at < 9000; at += 20) {
 		assert_int_equal(client_webm_add(w, MEDIA_VOICE, at, true, data, sizeof(data)), 0);
@@ -398,7 +215,7 @@ static void test_full_disk_keeps_what_was_written(void **state)
 	small = old;
 	small.rlim_cur = 250000;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	session_begin(&s, in_dir("full"));
+	session_begin(&s, stage_path("full"));
 	session_run(&s, 100000, true);
 	assert_int_equal(s.errors, 1);
 	assert_non_null(strstr(s.error, "full.webm"));
@@ -408,10 +225,10 @@ static void test_full_disk_keeps_what_was_written(void **state)
 	session_run(&s, st.picture.frames + 15, false);
 	session_end(&s);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-	assert_int_equal(stat(in_dir("full.webm"), &sb), 0);
+	assert_int_equal(stat(stage_path("full.webm"), &sb), 0);
 	assert_true(sb.st_size > 50000 && sb.st_size <= 250000);
-	assert_true(count_frames(in_dir("full.webm"), false) > 25);
-	assert_true(count_frames(in_dir("full.webm"), true) > 40);
+	assert_true(count_frames(stage_path("full.webm"), false) > 25);
+	assert_true(count_frames(stage_path("full.webm"), true) > 40);
 }
 
 static void test_recording_that_cannot_be_made(void **state)
@@ -420,7 +237,7 @@ static void test_recording_that_cannot_be_made(void **state)
 	struct client_events *q;
 	struct client_viewer *v = NULL;
 	assert_int_equal(client_events_new(&q), 0);
-	struct client_viewer_config cfg = {.record = in_dir("no/such/place"), .events = q};
+	struct client_viewer_config cfg = {.record = stage_path("no/such/place"), .events = q};
 	assert_int_equal(client_viewer_new(&cfg, text, &v), CV_EIO);
 	assert_non_null(strstr(text, "No such file or directory"));
 	assert_null(v);
@@ -476,12 +293,6 @@ static void test_events_are_bounded(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_unreadable_files),
-		cmocka_unit_test(test_raw_pictures_of_any_width),
-		cmocka_unit_test(test_short_raw_pictures),
-		cmocka_unit_test(test_a_cut_file_ends_or_fails),
-		cmocka_unit_test(test_same_pictures_every_time),
-		cmocka_unit_test(test_voice_loops_in_step),
 		cmocka_unit_test(test_what_is_sent_is_recorded),
 		cmocka_unit_test(test_mute_and_resume),
 		cmocka_unit_test(test_pictures_keep_their_time),
@@ -490,12 +301,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_viewer_asks_for_a_key),
 		cmocka_unit_test(test_events_are_bounded),
 	};
-	char text[CLIENT_TEXT_MAX];
-	if (argc < 3 || client_media_init(text) < 0)
-		return 2;
-	snprintf(clip, sizeof(clip), "%s/signer_640x360_30fps.webm", argv[1]);
-	snprintf(speech, sizeof(speech), "%s/speech_jfk_48k.flac", argv[1]);
-	snprintf(dir, sizeof(dir), "%s", argv[2]);
-	mkdir(dir, 0700);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int r = stage_init(argc, argv);
+	return r ? r : cmocka_run_group_tests(tests, NULL, NULL);
 }
