@@ -35,7 +35,7 @@ double bare_ed25519_verify(void);
 double bare_hpke_seal(void);
 /* d2i_X509 and the public key of a certificate. */
 double bare_x509_parse(const uint8_t *der, size_t len);
-/* Bytes per second of EVP AES-128-GCM on `frame` bytes with a fresh nonce each, seal and open. */
-void bare_aes_gcm(size_t frame, double *ret_seal, double *ret_open);
+/* Bytes per second of EVP AES-128-GCM on `frame` bytes with a fresh nonce each, seal and open; best of `runs`. */
+void bare_aes_gcm(size_t frame, int runs, double *ret_seal, double *ret_open);
 
 #endif
