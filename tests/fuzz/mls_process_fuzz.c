@@ -8,35 +8,14 @@
 #include <stdlib.h>
 
 #include "../../libs/mls/tests/forge.h"
-
-#define MUST(x)                                                                                                        \
-	do {                                                                                                           \
-		if (x)                                                                                                 \
-			abort();                                                                                       \
-	} while (0)
-
-static uint64_t counter;
-
-static int fill(void *ctx, uint8_t *out, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)((counter = counter * 6364136223846793005u + 1442695040888963407u) >> 56);
-	return 0;
-}
-
-static uint64_t now(void *ctx)
-{
-	return 1700000000;
-}
+#include "mls_env.h"
 
 static int accept_leaf(void *ctx, const struct mls_leaf_question *q)
 {
 	return 0;
 }
 
-static const struct cv_rng rng = {.fill = fill};
-static const struct mls_env env = {.rng = &rng, .now = now};
-static const struct mls_group_options options = {.env = &env, .policy = {.leaf = accept_leaf}, .past_epochs = 1};
+static const struct mls_group_options options = {.env = &fuzz_env, .policy = {.leaf = accept_leaf}, .past_epochs = 1};
 
 static struct {
 	struct mls_sign_key *key[3];
@@ -47,11 +26,11 @@ static struct {
 
 static void person(int i)
 {
-	MUST(mls_sign_key_generate(1, &rng, &stage.key[i]));
+	MUST(mls_sign_key_generate(1, &fuzz_rng, &stage.key[i]));
 	stage.member[i] = (struct mls_member){.credential = {.type = MLS_CREDENTIAL_BASIC, .data = SPAN_STR("someone")},
 					      .signature_key = mls_sign_key_public(stage.key[i]),
 					      .signer = mls_sign_key_signer(stage.key[i])};
-	MUST(mls_key_package_new(&env, 1, &stage.member[i], 1699999999, 1700000999, &stage.kp[i]));
+	MUST(mls_key_package_new(&fuzz_env, 1, &stage.member[i], FUZZ_NOW - 1, FUZZ_NOW + 999, &stage.kp[i]));
 }
 
 static void setup(void)
@@ -61,7 +40,7 @@ static void setup(void)
 	struct cv_span add;
 	struct mls_join j;
 
-	counter = 1;
+	fuzz_seed(1);
 	for (int i = 0; i < 3; i++)
 		person(i);
 	MUST(mls_group_create(&options, 1, &stage.member[0], SPAN_STR("fuzz"), NULL, 0, &a));
@@ -151,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	in = SPAN(data + 1, size - 1);
-	counter = 2;
+	fuzz_seed(2);
 	switch (data[0]) {
 	case 0:
 		g = restore(1);

@@ -6,23 +6,7 @@
 
 #include "mls_states.h"
 
-#define NOW 1700000000u
-
-/* --- the world --- */
-
-static uint64_t counter;
-
-static int fill(void *ctx, uint8_t *out, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)((counter = counter * 6364136223846793005u + 1442695040888963407u) >> 56);
-	return 0;
-}
-
-static uint64_t now(void *ctx)
-{
-	return NOW;
-}
+/* --- the policy --- */
 
 /* Reads what a hook was shown, so that a sanitizer sees what does not live any more. */
 static volatile uint8_t seen; /* volatile: the reading must not be optimised away */
@@ -99,8 +83,6 @@ static int find_psk(void *ctx, const struct mls_psk_question *q, struct cv_span 
 	return 0;
 }
 
-static const struct cv_rng rng = {.fill = fill};
-const struct mls_env fuzz_env = {.rng = &rng, .now = now};
 const struct mls_group_options fuzz_options = {.env = &fuzz_env,
 					       .past_epochs = 2,
 					       .policy = {.leaf = accept_leaf,
@@ -124,8 +106,8 @@ static void certify(struct someone *p, const uint8_t seed[32])
 	ASN1_INTEGER_set(X509_get_serialNumber(x), 7);
 	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"someone", -1, -1, 0);
 	X509_set_issuer_name(x, name);
-	ASN1_TIME_set(X509_getm_notBefore(x), NOW - 60);
-	ASN1_TIME_set(X509_getm_notAfter(x), NOW + 3600);
+	ASN1_TIME_set(X509_getm_notBefore(x), FUZZ_NOW - 60);
+	ASN1_TIME_set(X509_getm_notAfter(x), FUZZ_NOW + 3600);
 	MUST(X509_set_pubkey(x, key) != 1 || X509_sign(x, key, NULL) <= 0);
 	len = i2d_X509(x, &der);
 	MUST(len <= 0);
@@ -143,15 +125,15 @@ static void person(struct mls_state *s, int i, bool certified)
 	struct someone *p = &s->who[i];
 	uint8_t seed[32];
 
-	MUST(fill(NULL, seed, sizeof(seed)));
+	MUST(cv_rng_fill(&fuzz_rng, seed, sizeof(seed)));
 	MUST(certified ? mls_sign_key_new(s->suite, seed, sizeof(seed), &p->key)
-		       : mls_sign_key_generate(s->suite, &rng, &p->key));
+		       : mls_sign_key_generate(s->suite, &fuzz_rng, &p->key));
 	p->member = (struct mls_member){.credential = {.type = MLS_CREDENTIAL_BASIC, .data = SPAN(names[i], 1)},
 					.signature_key = mls_sign_key_public(p->key),
 					.signer = mls_sign_key_signer(p->key)};
 	if (certified)
 		certify(p, seed);
-	MUST(mls_key_package_new(&fuzz_env, s->suite, &p->member, NOW - 60, NOW + 300, &p->kp));
+	MUST(mls_key_package_new(&fuzz_env, s->suite, &p->member, FUZZ_NOW - 60, FUZZ_NOW + 300, &p->kp));
 }
 
 /* --- what they live through --- */
@@ -343,10 +325,10 @@ struct mls_state *mls_states(void)
 	static struct mls_state states[N_STATES];
 
 	for (int i = 0; !states[N_STATES - 1].name && i < N_STATES; i++) {
-		counter = 100u + (unsigned)i;
+		fuzz_seed(100u + (unsigned)i);
 		make(&states[i], &plans[i]);
 	}
-	counter = 2;
+	fuzz_seed(2);
 	return states;
 }
 

@@ -7,15 +7,9 @@
 #ifndef FUZZ_MLS_STATES_H
 #define FUZZ_MLS_STATES_H
 
-#include <stdlib.h>
-
 #include "../../libs/mls/src/state.h"
+#include "mls_env.h"
 
-#define MUST(x)                                                                                                        \
-	do {                                                                                                           \
-		if (x)                                                                                                 \
-			abort();                                                                                       \
-	} while (0)
 #define BUF_SPAN(b) SPAN((b).data, (b).len)
 #define FUZZ_MAX    (4u << 20) /* more than any input makes */
 
@@ -47,7 +41,6 @@ struct mls_state {
 	struct cv_buf saved[N_SEATS]; /* EARLIER: PEER one epoch before the others; empty: nobody there */
 };
 
-extern const struct mls_env fuzz_env;
 extern const struct mls_group_options fuzz_options;
 /* The resumption PSK by which the policy answers for a ReInit or a branch; empty: it knows none. */
 extern struct cv_span fuzz_descent;

@@ -105,23 +105,30 @@ void cast_commit_list(struct cast *x)
 			 0);
 }
 
-void cast_commit_list_with_path(struct cast *x, uint16_t wire_format)
+void cast_path_under_list(struct cast *x, enum forgery what)
 {
 	struct mls_message m;
-	struct cv_buf honest;
+	struct cv_buf made;
 	struct cv_reader r;
 	struct commit c;
 
-	cv_buf_init(&honest, BUF_MAX);
-	assert_int_equal(forge_commit(x->a.group, SPAN_NONE, FORGE_NOTHING, &honest, NULL), 0);
-	assert_int_equal(mls_get_message(SPAN_OF(honest), &m), 0);
+	cv_buf_init(&made, BUF_MAX);
+	assert_int_equal(forge_commit(x->a.group, SPAN_NONE, what, &made, NULL), 0);
+	assert_int_equal(mls_get_message(SPAN_OF(made), &m), 0);
 	cv_reader_init(&r, m.pub.content.body.data, m.pub.content.body.len);
 	assert_int_equal(mls_get_commit(&r, &c), 0);
 	cv_buf_put_vec(&x->body, x->list.data, x->list.len);
 	cv_buf_put_u8(&x->body, 1);
 	mls_put_update_path(&x->body, &c.path);
-	assert_int_equal(forge_message(x->a.group, wire_format, MLS_CONTENT_COMMIT, SPAN_OF(x->body),
-				       m.pub.auth.confirmation_tag, &x->msg),
-			 0);
-	cv_buf_done(&honest);
+	cv_buf_done(&made);
+}
+
+void cast_commit_list_with_path(struct cast *x, uint16_t wire_format)
+{
+	static const uint8_t tag[32];
+
+	cast_path_under_list(x, FORGE_NOTHING);
+	assert_int_equal(
+		forge_message(x->a.group, wire_format, MLS_CONTENT_COMMIT, SPAN_OF(x->body), SPAN(tag, 32), &x->msg),
+		0);
 }

@@ -26,7 +26,9 @@ void cast_refused(struct cast *x, int want);
  * it by luck.
  */
 void cast_commit_list(struct cast *x);
-/* x->list under the path of an honest empty commit, so that only the rule in question stands in the way. */
+/* x->list with the path of an empty commit of Alice's, honest or forged, into x->body. */
+void cast_path_under_list(struct cast *x, enum forgery what);
+/* A commit of x->list with an honest path into x->msg, so that only the rule in question stands in the way. */
 void cast_commit_list_with_path(struct cast *x, uint16_t wire_format);
 
 /* Proposals by value. */

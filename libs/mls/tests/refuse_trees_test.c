@@ -194,22 +194,11 @@ static void external_commit_of(struct cast *x, enum forgery what, int want)
 {
 	struct sender newcomer = {.type = MLS_SENDER_NEW_MEMBER_COMMIT};
 	static const uint8_t tag[32];
-	struct mls_message m;
-	struct cv_buf honest;
-	struct cv_reader r;
-	struct commit c;
 
-	cv_buf_init(&honest, BUF_MAX);
-	assert_int_equal(forge_commit(x->a.group, SPAN_NONE, what, &honest, NULL), 0);
-	assert_int_equal(mls_get_message(SPAN_OF(honest), &m), 0);
-	cv_reader_init(&r, m.pub.content.body.data, m.pub.content.body.len);
-	assert_int_equal(mls_get_commit(&r, &c), 0);
-	c.proposals = SPAN_OF(x->list);
-	mls_put_commit(&x->body, &c);
+	cast_path_under_list(x, what);
 	assert_int_equal(forge_message_as(x->a.group, &newcomer, &x->a.member.signer, MLS_PUBLIC_MESSAGE,
 					  MLS_CONTENT_COMMIT, SPAN_OF(x->body), SPAN(tag, 32), &x->msg),
 			 0);
-	cv_buf_done(&honest);
 	cast_refused(x, want);
 }
 
