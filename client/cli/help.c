@@ -10,7 +10,7 @@ static const char general[] =
 	"usage: conclave-cli [--profile DIR] [--json] COMMAND\n"
 	"\n"
 	"  validate LINK --first-name F --last-name L   make your account ready, once\n"
-	"  login --manager URL EMAIL                    sign in; stays signed in until 'logout'\n"
+	"  login --manager URL EMAIL                    sign in, for 12 hours unless your server says otherwise\n"
 	"  logout | whoami\n"
 	"  meeting create | list | show | invite | uninvite | cancel\n"
 	"  join ID                                      take part in a meeting\n"
@@ -38,7 +38,10 @@ static const struct {
 		  "\n"
 		  "--manager     address of the manager; not needed again once this profile knows it\n"
 		  "--org         fingerprint of the organisation (64 hex digits, in your invitation). Without it, and\n"
-		  "              unless you validated your account here, you are asked to compare it once.\n"},
+		  "              unless you validated your account here, you are asked to compare it once.\n"
+		  "\n"
+		  "You stay signed in until 'logout', or until the server ends it: after 12 hours, unless its\n"
+		  "administrator has set another session_life.\n"},
 	{"logout", "usage: conclave-cli logout\n\nEnds the session here and at the manager. The device key stays.\n"},
 	{"whoami", "usage: conclave-cli whoami\n"},
 	{"meeting",
