@@ -319,22 +319,28 @@ static int next_with(struct cast *x, struct person *a, struct person *b, struct 
 	return err;
 }
 
+/* The group ends by ReInit; who goes on, and what proves it. */
+static void end_for_next(struct cast *x, struct psk_id *proof, struct person *a, struct person *b, struct person *c)
+{
+	end_group(x);
+	*proof = (struct psk_id){.usage = MLS_PSK_REINIT,
+				 .group_id = SPAN_STR("court"),
+				 .epoch = mls_group_epoch(x->a.group),
+				 .nonce = SPAN_STR("0123456789abcdef0123456789abcdef")};
+	person_init(a, &x->w, 1, "alice");
+	person_init(b, &x->w, 1, "bob");
+	person_init(c, &x->w, 1, "carol");
+	old_group = x->a.group;
+}
+
 /* Section 11.2: the Welcome's PSK, usage reinit, of the old group's last epoch, is what makes a group its successor. */
 static void test_reinit_without_proof(void **state)
 {
 	struct cast *x = *state;
-	struct psk_id proof = {.usage = MLS_PSK_REINIT,
-			       .group_id = SPAN_STR("court"),
-			       .nonce = SPAN_STR("0123456789abcdef0123456789abcdef")},
-		      wrong;
+	struct psk_id proof, wrong;
 	struct person a, b, c;
 
-	end_group(x);
-	proof.epoch = mls_group_epoch(x->a.group);
-	person_init(&a, &x->w, 1, "alice");
-	person_init(&b, &x->w, 1, "bob");
-	person_init(&c, &x->w, 1, "carol");
-	old_group = x->a.group;
+	end_for_next(x, &proof, &a, &b, &c);
 	a.options.policy.psk = b.options.policy.psk = psk_of_old_group;
 	assert_int_equal(next_with(x, &a, &b, &c, &proof), 0); /* the control */
 	assert_int_equal(next_with(x, &a, &b, &c, NULL), CV_EINVAL);
@@ -359,20 +365,13 @@ static void test_reinit_without_proof(void **state)
 static void test_reinit_in_a_later_epoch(void **state)
 {
 	struct cast *x = *state;
-	struct psk_id proof = {.usage = MLS_PSK_REINIT,
-			       .group_id = SPAN_STR("court"),
-			       .nonce = SPAN_STR("0123456789abcdef0123456789abcdef")};
+	struct psk_id proof;
 	struct mls_commit_output out;
 	struct person a, b, c;
 	struct cv_buf welcome;
 	struct cv_span add;
 
-	end_group(x);
-	proof.epoch = mls_group_epoch(x->a.group);
-	person_init(&a, &x->w, 1, "alice");
-	person_init(&b, &x->w, 1, "bob");
-	person_init(&c, &x->w, 1, "carol");
-	old_group = x->a.group;
+	end_for_next(x, &proof, &a, &b, &c);
 	a.options.policy.psk = psk_of_old_group;
 	person_create(&a, "next");
 	add = person_offer(&c);
