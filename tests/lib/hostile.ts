@@ -8,6 +8,7 @@ import type { Site } from './site';
 
 export const HANDSHAKE = 2;
 export const MEDIA = 4;
+export const FILE = 5;
 
 /** What becomes of a message from the relay to a client: the messages that are sent instead of it. */
 export type Change = (message: Buffer, link: Link) => Buffer[];
@@ -17,6 +18,7 @@ export class Link {
   private rest: Buffer = Buffer.alloc(0);
   private upgraded = false;
   private held: Buffer[] | undefined;
+  private readonly chunks: Buffer[] = [];
 
   constructor(
     readonly number: number,
@@ -54,8 +56,19 @@ export class Link {
     // Pings and the like go on as they are.
     if ((whole[0]! & 0x0f) !== 2) out.push(whole);
     else if (this.held && message[0] === HANDSHAKE) this.held.push(message);
+    else if (message[0] === FILE && (this.hostile.chunkMs || this.chunks.length)) this.later(message);
     else for (const m of this.hostile.change ? this.hostile.change(message, this) : [message]) out.push(framed(m));
     return true;
+  }
+
+  /** A chunk of a file waits for its turn. */
+  private later(chunk: Buffer): void {
+    const next = () => {
+      const due = this.chunks.shift();
+      if (due) this.client.write(framed(due));
+      if (this.chunks.length) setTimeout(next, this.hostile.chunkMs);
+    };
+    if (this.chunks.push(chunk) === 1) setTimeout(next, this.hostile.chunkMs);
   }
 
   /** Commits and Welcomes do not reach the client until `release`. */
@@ -71,6 +84,7 @@ export class Link {
   }
 
   cut(): void {
+    this.chunks.length = 0;
     this.client.destroy();
     this.relay.destroy();
   }
@@ -89,6 +103,9 @@ function framed(message: Buffer): Buffer {
 export class Hostile {
   readonly links: Link[] = [];
   change: Change | undefined;
+  /** One chunk of a file in so many milliseconds reaches each client: long enough in the middle of it, however fast
+   * the machine. 0: as they come. */
+  chunkMs = 0;
   /** Nobody new gets through. */
   closed = false;
   private constructor(private readonly server: Server) {}

@@ -6,10 +6,12 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Proc } from '../lib/process';
+import { Wire } from '../lib/proxy';
 import { Person, Site } from '../lib/site';
 
 const SIZE = 20_000_000;
 let site: Site;
+let wire: Wire;
 let bob: Person;
 let eva: Person;
 let a: Proc;
@@ -30,6 +32,7 @@ const offered = (p: Proc, name: string) => p.event('file-offered', (x) => x['nam
 
 before(async () => {
   site = await Site.create('files');
+  wire = await Wire.slow(site, 0);
   [bob, eva] = await Promise.all([site.user('bob@example.org', 'Bob', 'Berg'), site.user('eva@example.org', 'Eva', 'Ems')]);
   const id = await site.admin.meeting('Files', ['bob@example.org', 'eva@example.org']);
   a = site.admin.join(id);
@@ -38,7 +41,10 @@ before(async () => {
   e = eva.join(id);
   await Promise.all([b.event('joined'), e.event('joined')]);
 });
-after(() => site.stop());
+after(async () => {
+  wire?.close();
+  await site.stop();
+});
 
 test('20 MB arrive unchanged at the one who accepts, and not at the one who declines', async () => {
   const path = file('minutes.bin', randomBytes(SIZE));
@@ -92,6 +98,8 @@ test('without the right to share no file is offered; a file that is not there is
 });
 
 test('a transfer whose offerer leaves ends without a final file', async () => {
+  // At most 2 MiB are under way at once: the file takes seconds on a wire this slow, however fast the machine.
+  wire.delayMs = 100;
   const path = file('large.bin', randomBytes(3 * SIZE));
   a.send({ command: 'send-file', path });
   const o = await offered(e, 'large.bin');

@@ -66,6 +66,7 @@ test('away for more than the relay keeps: back as a newcomer, with everything', 
     return path;
   };
   const files = [file('from-anna.bin'), file('from-chloe.bin')] as const;
+  hostile.chunkMs = 10;
   const midway = (p: Proc, name: string) => p.event('file-progress', (e) => e['name'] === name && e['bytes'] > 500_000, 60000);
   a.send({ command: 'send-file', path: files[0] });
   await midway(c, 'from-anna.bin');
@@ -74,6 +75,7 @@ test('away for more than the relay keeps: back as a newcomer, with everything', 
   hostile.closed = true;
   hostile.links[2]!.cut();
   await c.event('connection-lost');
+  hostile.chunkMs = 0;
   assert.ok(!c.events.some((e) => e['event'] === 'file-done') && !a.events.some((e) => e['event'] === 'file-done' && !e['mine']));
 
   // The group goes on: a right given and taken, again and again.
