@@ -61,7 +61,10 @@ void relay_free(struct relay *r);
 
 /* Keys that tickets, admissions, grants and revocations are verified with. */
 void relay_set_signers(struct relay *r, const struct proto_signers *signers);
-/* A Signed Revocation from the manager: remembered, and enforced at once. CV_EAUTH, CV_ELIMIT, decoding errors. */
+/*
+ * A Signed Revocation from the manager: remembered, and enforced at once. CV_EAUTH, CV_EEXPIRED, decoding errors;
+ * CV_ELIMIT, CV_ENOMEM: enforced on who is here, but not remembered.
+ */
 int relay_revoke(struct relay *r, const void *data, size_t len) CV_NODISCARD;
 /* The manager has ended the run (`cancelled`: with its meeting); nobody enters it again. */
 void relay_end_run(struct relay *r, const uint8_t run_id[PROTO_ID_LEN], bool cancelled);

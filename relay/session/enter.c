@@ -290,6 +290,7 @@ void conn_enter(struct relay_conn *c, const struct PB(Enter) * m)
 	c->switches = claim.switches;
 	c->may_create = m->creation_grant.len != 0;
 	c->state = CONN_LOBBY;
+	c->lobby_us = relay_now(c->relay);
 	run_attach(run, c);
 	c->ops->set_limits(c->t, PROTO_MESSAGE_MAX, PROTO_HANDSHAKE_MAX);
 	cv_hex_encode(user, c->user_id, PROTO_ID_LEN);

@@ -74,34 +74,45 @@ void conn_set_rights(struct relay_conn *c, const struct PB(SetRights) * m)
 
 /* ---- revocations */
 
-static void forget_expired(struct relay *r)
+static void forget(struct relay *r, size_t i)
 {
-	uint64_t now = relay_wall_s(r);
-
-	for (size_t i = 0; i < r->n_revocations;) {
-		if (r->revocations[i].what.expires >= now) {
-			i++;
-			continue;
-		}
-		cv_free(r->revocations[i].data);
-		r->revocations[i] = r->revocations[--r->n_revocations];
-	}
+	cv_free(r->revocations[i].data);
+	r->revocations[i] = r->revocations[--r->n_revocations];
 }
 
-static void enforce(struct relay_run *run, const struct known_revocation *k)
+static int remember(struct relay *r, const struct proto_revocation *v, const void *data, size_t len)
+{
+	struct known_revocation *k;
+
+	for (size_t i = r->n_revocations; i-- > 0;)
+		if (r->revocations[i].what.expires < relay_wall_s(r))
+			forget(r, i);
+	if (r->n_revocations >= REVOCATIONS_MAX)
+		return CV_ELIMIT;
+	k = &r->revocations[r->n_revocations];
+	k->data = cv_memdup(data, len);
+	if (!k->data)
+		return CV_ENOMEM;
+	k->len = len;
+	k->what = *v;
+	r->n_revocations++;
+	return 0;
+}
+
+static void enforce(struct relay_run *run, const struct proto_revocation *v, const void *data, size_t len)
 {
 	for (size_t i = 0; i < run->leaves; i++) {
 		struct member *m = run->members[i];
 
-		if (!m || !proto_revocation_covers(&k->what, run->id, m->user_id, m->device_hash))
+		if (!m || !proto_revocation_covers(v, run->id, m->user_id, m->device_hash))
 			continue;
-		run_want_removal(run, m->leaf, PROTO_REASON_REVOKED, k->data, k->len, relay_now(run->relay));
+		run_want_removal(run, m->leaf, PROTO_REASON_REVOKED, data, len, relay_now(run->relay));
 		if (m->conn)
 			conn_refuse(m->conn, PB_REFUSED(REVOKED), "account or device revoked");
 	}
 	for (struct relay_conn *c = run->conns, *next; c; c = next) {
 		next = c->run_next;
-		if (proto_revocation_covers(&k->what, run->id, c->user_id, c->device_hash))
+		if (proto_revocation_covers(v, run->id, c->user_id, c->device_hash))
 			conn_refuse(c, PB_REFUSED(REVOKED), "account or device revoked");
 	}
 	run_pump(run);
@@ -109,7 +120,6 @@ static void enforce(struct relay_run *run, const struct known_revocation *k)
 
 int relay_revoke(struct relay *r, const void *data, size_t len)
 {
-	struct known_revocation *k;
 	struct proto_revocation v;
 	int err;
 
@@ -123,17 +133,16 @@ int relay_revoke(struct relay *r, const void *data, size_t len)
 	for (size_t i = 0; i < r->n_revocations; i++)
 		if (r->revocations[i].len == len && !memcmp(r->revocations[i].data, data, len))
 			return 0;
-	forget_expired(r);
-	if (r->n_revocations >= REVOCATIONS_MAX)
-		return CV_ELIMIT;
-	k = &r->revocations[r->n_revocations];
-	k->data = cv_memdup(data, len);
-	if (!k->data)
-		return CV_ENOMEM;
-	k->len = len;
-	k->what = v;
-	r->n_revocations++;
+	/* who is here goes even when there is no room to remember it: the ban that follows keeps them out */
+	err = remember(r, &v, data, len);
 	for (struct relay_run *run = r->runs; run; run = run->next)
-		enforce(run, k);
-	return 0;
+		enforce(run, &v, data, len);
+	return err;
+}
+
+void relay_forget_revocations(struct relay *r, const uint8_t run_id[PROTO_ID_LEN])
+{
+	for (size_t i = r->n_revocations; i-- > 0;)
+		if (!memcmp(r->revocations[i].what.run_id, run_id, PROTO_ID_LEN))
+			forget(r, i);
 }

@@ -277,6 +277,8 @@ void run_end(struct relay_run *run, const char *detail, bool cancelled)
 	r->next_ended = (r->next_ended + 1) % ENDED_RUNS_MAX;
 	if (r->n_ended < ENDED_RUNS_MAX)
 		r->n_ended++;
+	/* that it has ended keeps everyone out */
+	relay_forget_revocations(r, run->id);
 	ended.detail = (char *)detail;
 	ended.cancelled = cancelled;
 	m.body_case = PB_CONTROL(RUN_ENDED);
@@ -311,7 +313,7 @@ static void expire_lobby(struct relay_run *run, int64_t now)
 {
 	for (struct relay_conn *c = run->conns, *next; c; c = next) {
 		next = c->run_next;
-		if (c->state != CONN_LOBBY || !c->key_package || now - c->lobby_us < LOBBY_TIMEOUT_US)
+		if (c->state != CONN_LOBBY || now - c->lobby_us < LOBBY_TIMEOUT_US)
 			continue;
 		if (run->group)
 			conn_refuse(c, PB_REFUSED(ADMISSION_REFUSED), "no member admitted the newcomer");

@@ -72,8 +72,8 @@ struct relay_conn {
 	bool may_create;      /* holds a valid creation grant */
 	uint8_t *key_package; /* sealed; set while it waits to be admitted */
 	size_t key_package_len;
-	int64_t lobby_us;
-	bool offered; /* named in the AdmitRequest that is out */
+	int64_t lobby_us; /* when it entered, then when it asked to join */
+	bool offered;     /* named in the AdmitRequest that is out */
 
 	struct member *member; /* CONN_BOUND */
 	bool ready;            /* EpochReady has come, or resumed */
@@ -266,5 +266,7 @@ void run_asked_done(struct relay_run *run);
 /* ---- rights.c */
 uint8_t run_rights(const struct relay_run *run, const uint8_t *user_id, uint8_t admitted);
 void conn_set_rights(struct relay_conn *c, const struct PB(SetRights) * m);
+/* Those that are about this run alone. */
+void relay_forget_revocations(struct relay *r, const uint8_t run_id[PROTO_ID_LEN]);
 
 #endif

@@ -184,6 +184,32 @@ static void test_revoked(void **state)
 	cv_buf_done(&v);
 }
 
+/* When no more can be remembered, who is here goes all the same; a run that ends makes room. */
+static void test_revocations_full(void **state)
+{
+	struct proto_revocation v = {.issued = NOW, .expires = NOW + 3600};
+	struct cv_buf buf;
+
+	cv_buf_init(&buf, 1024);
+	client_create(&w, &a, 15);
+	client_join(&w, &a, &b, 1, 0, 0);
+	memset(v.run_id, 0x55, sizeof(v.run_id));
+	for (unsigned i = 0; i < 4096; i++) {
+		v.user_id[0] = (uint8_t)(i >> 8);
+		v.user_id[1] = (uint8_t)i;
+		cv_buf_reset(&buf);
+		assert_int_equal(proto_revocation_sign(&v, w.manager_seed, &buf), 0);
+		assert_int_equal(relay_revoke(w.relay, buf.data, buf.len), 0);
+	}
+	cv_buf_reset(&buf);
+	revocation(&b, &buf);
+	assert_int_equal(relay_revoke(w.relay, buf.data, buf.len), CV_ELIMIT);
+	assert_int_equal(refused(&b), PB_REFUSED(REVOKED));
+	relay_end_run(w.relay, v.run_id, false);
+	assert_int_equal(relay_revoke(w.relay, buf.data, buf.len), 0);
+	cv_buf_done(&buf);
+}
+
 /* The same device again without its group: the older connection goes, the new leaf takes the old one's place. */
 static void test_replaced(void **state)
 {
@@ -262,9 +288,10 @@ static void test_forgotten(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_resume),      TEST(test_resume_own_commit), TEST(test_resume_too_late), TEST(test_lost),
-		TEST(test_leave_batch), TEST(test_removed_stays_out), TEST(test_revoked),         TEST(test_replaced),
-		TEST(test_end),         TEST(test_end_by_manager),    TEST(test_forgotten),
+		TEST(test_resume),  TEST(test_resume_own_commit), TEST(test_resume_too_late),
+		TEST(test_lost),    TEST(test_leave_batch),       TEST(test_removed_stays_out),
+		TEST(test_revoked), TEST(test_revocations_full),  TEST(test_replaced),
+		TEST(test_end),     TEST(test_end_by_manager),    TEST(test_forgotten),
 	};
 
 	cv_log_set_level(CV_LOG_CRITICAL);

@@ -146,6 +146,16 @@ static void test_no_run(void **state)
 	assert_int_equal(refused(&a), PB_REFUSED(NO_SUCH_RUN));
 }
 
+static void test_lobby_silence(void **state)
+{
+	client_open(&w, &a);
+	client_enter(&w, &a, &(struct enter_opts){0});
+	world_pass(&w, 29000);
+	assert_int_equal(a.closed, 0);
+	world_pass(&w, 1200);
+	assert_int_equal(refused(&a), PB_REFUSED(NO_SUCH_RUN));
+}
+
 static void test_create_needs_grant(void **state)
 {
 	client_open(&w, &a);
@@ -293,20 +303,11 @@ static void test_application(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_ticket_once),
-		TEST(test_ticket_wrong),
-		TEST(test_ticket_times),
-		TEST(test_replay_full),
-		TEST(test_silence_and_noise),
-		TEST(test_flood),
-		TEST(test_no_run),
-		TEST(test_create_needs_grant),
-		TEST(test_batch),
-		TEST(test_committer_fallback),
-		TEST(test_admit_rejected),
-		TEST(test_one_commit_wins),
-		TEST(test_commit_must_agree),
-		TEST(test_application),
+		TEST(test_ticket_once),     TEST(test_ticket_wrong),       TEST(test_ticket_times),
+		TEST(test_replay_full),     TEST(test_silence_and_noise),  TEST(test_flood),
+		TEST(test_no_run),          TEST(test_lobby_silence),      TEST(test_create_needs_grant),
+		TEST(test_batch),           TEST(test_committer_fallback), TEST(test_admit_rejected),
+		TEST(test_one_commit_wins), TEST(test_commit_must_agree),  TEST(test_application),
 	};
 
 	cv_log_set_level(CV_LOG_CRITICAL);
