@@ -74,7 +74,11 @@ static void *run(void *arg)
 static void on_found(void *arg, unsigned events)
 {
 	struct net_resolve *r = arg;
+	uint64_t count;
 
+	/* orders what the thread wrote before what is read here */
+	if (read(r->job->event_fd, &count, sizeof(count)) != sizeof(count))
+		return;
 	cv_fd_del(&r->watch);
 	r->cb(r->arg, r->job->err, &r->job->found);
 }
