@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include <sodium.h>
+#include <base/secret.h>
 
 #include "cmd/cmd.h"
 
@@ -45,10 +44,8 @@ int main(int argc, char **argv)
 		puts("conclave-manager " CONCLAVE_VERSION);
 		return MGR_EXIT_OK;
 	}
-	/* What this program writes holds keys or addresses. */
-	umask(077);
-	if (sodium_init() < 0)
-		return mgr_die(MGR_EXIT_FAILED, "the crypto library does not start");
+	if (cv_process_harden() < 0)
+		return mgr_die(MGR_EXIT_FAILED, "cannot prepare the process");
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium.h>
-
 #include <base/log.h>
 #include <base/secret.h>
 
@@ -174,7 +172,7 @@ int main(int argc, char **argv)
 		puts("conclave-relay " CONCLAVE_VERSION);
 		return EXIT_SUCCESS;
 	}
-	if (sodium_init() < 0 || cv_process_harden()) {
+	if (cv_process_harden()) {
 		fputs("conclave-relay: cannot prepare the process\n", stderr);
 		return EXIT_FAILURE;
 	}

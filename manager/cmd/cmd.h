@@ -43,9 +43,11 @@ struct mgr_site {
 	struct mgr_keys keys;
 	struct mgr_app app; /* with the store */
 	char db_path[4096];
+	int64_t schema; /* that the database had when it was opened */
 };
-/* Loads configuration, keys and database; prints what is wrong. 0 or an exit code. */
-int mgr_site_open(const struct mgr_place *place, struct mgr_site *ret);
+/* Loads configuration, keys and database (which an older program may have made: `how`); prints what is wrong. 0 or an
+ * exit code. */
+int mgr_site_open(const struct mgr_place *place, enum mgr_store_how how, struct mgr_site *ret);
 void mgr_site_close(struct mgr_site *s);
 /* Runs `change` in a transaction. */
 int mgr_site_change(struct mgr_site *s, int (*change)(struct mgr_app *app, void *arg), void *arg) CV_NODISCARD;

@@ -304,7 +304,7 @@ static int make_files(const struct init *in)
 	if (r == 0)
 		r = make_tls(in);
 	if (r == 0)
-		r = mgr_store_open(db, true, NULL, &store);
+		r = mgr_store_open(db, MGR_STORE_CREATE, NULL, &store);
 	if (r < 0)
 		return r;
 	mgr_store_close(store);
@@ -336,7 +336,7 @@ int mgr_cmd_init(int argc, char **argv)
 		return mgr_die(MGR_EXIT_FAILED, "init did not finish (%s: %s); remove %s before trying again",
 			       cv_strerror(r), strerror(errno), in.data);
 	struct mgr_place place = {.data = in.data};
-	code = mgr_site_open(&place, &site);
+	code = mgr_site_open(&place, MGR_STORE_OPEN, &site);
 	if (code)
 		return code;
 	first.email = email;

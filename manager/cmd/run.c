@@ -208,9 +208,9 @@ int mgr_cmd_run(int argc, char **argv)
 	}
 	if (optind != argc)
 		return mgr_die(MGR_EXIT_USAGE, "run takes no arguments (see run --help)");
-	if (cv_process_harden() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
 		return mgr_die(MGR_EXIT_FAILED, "cannot prepare the process");
-	int code = mgr_site_open(&place, &s.site);
+	int code = mgr_site_open(&place, MGR_STORE_OPEN, &s.site);
 	if (code)
 		return code;
 	code = start(&s);

@@ -48,18 +48,17 @@ static int load_conf(const struct mgr_place *place, struct mgr_conf *ret)
 	return r < 0 ? mgr_die(MGR_EXIT_FAILED, "%s", why) : 0;
 }
 
-static int open_store(struct mgr_site *s)
+static int open_store(struct mgr_site *s, enum mgr_store_how how)
 {
-	int64_t version = 0;
-	int r = mgr_store_open(s->db_path, false, &version, &s->app.store);
+	int r = mgr_store_open(s->db_path, how, &s->schema, &s->app.store);
 	if (r == CV_EUNSUPPORTED)
 		return mgr_die(MGR_EXIT_FAILED,
 			       "%s has schema version %lld; this program knows %lld: install the newer release again",
-			       s->db_path, (long long)version, (long long)mgr_store_schema());
+			       s->db_path, (long long)s->schema, (long long)mgr_store_schema());
 	return r < 0 ? mgr_die(MGR_EXIT_FAILED, "%s: %s", s->db_path, cv_strerror(r)) : 0;
 }
 
-int mgr_site_open(const struct mgr_place *place, struct mgr_site *ret)
+int mgr_site_open(const struct mgr_place *place, enum mgr_store_how how, struct mgr_site *ret)
 {
 	struct mgr_site *s = ret;
 	char dir[MGR_PATH_MAX];
@@ -82,7 +81,7 @@ int mgr_site_open(const struct mgr_place *place, struct mgr_site *ret)
 				  .rng = cv_rng_system(),
 				  .now = mgr_clock,
 				  .started = mgr_clock(NULL)};
-	code = open_store(s);
+	code = open_store(s, how);
 	if (!code && cv_rng_fill(s->app.rng, s->app.nonce_key, sizeof s->app.nonce_key) < 0)
 		code = mgr_die(MGR_EXIT_FAILED, "no randomness");
 out:

@@ -82,7 +82,8 @@ static int check_tls(const struct mgr_conf *c)
 static int check_modes(const struct mgr_conf *c)
 {
 	static const char *const names[] = {"keys/root.key",         "keys/issuer.key",     "keys/grants.key",
-					    "keys/opaque-oprf.seed", "keys/opaque-ake.key", "keys/mail-queue.key"};
+					    "keys/opaque-oprf.seed", "keys/opaque-ake.key", "keys/mail-queue.key",
+					    MGR_RELAY_CA_KEY,        MGR_RELAY_KEY};
 	char path[MGR_PATH_MAX];
 	struct stat st;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -101,12 +102,15 @@ int mgr_cmd_check_config(int argc, char **argv)
 	int code = parse(argc, argv, check_help, 0, &t);
 	if (code)
 		return code < 0 ? MGR_EXIT_OK : code;
-	code = mgr_site_open(&t.place, &site);
+	code = mgr_site_open(&t.place, MGR_STORE_LOOK, &site);
 	if (code)
 		return code;
 	code = check_tls(&site.conf);
 	if (!code)
 		code = check_modes(&site.conf);
+	if (!code && site.schema < mgr_store_schema())
+		printf("The database is an older release's (schema %lld); 'run' brings it to schema %lld.\n",
+		       (long long)site.schema, (long long)mgr_store_schema());
 	if (!code)
 		printf("Configuration, keys and database are in order.\nRoot key: %s\nMail: %s %s\n",
 		       site.keys.has_root ? "here" : "away", site.conf.smtp ? "by" : "files in",
@@ -138,7 +142,7 @@ int mgr_cmd_relay_token(int argc, char **argv)
 		return code < 0 ? MGR_EXIT_OK : code;
 	if (t.url && mgr_url_check(t.url, NULL, 0) < 0)
 		return mgr_die(MGR_EXIT_USAGE, "--url must be https://host or https://host:port");
-	code = mgr_site_open(&t.place, &site);
+	code = mgr_site_open(&t.place, MGR_STORE_OPEN, &site);
 	if (code)
 		return code;
 	int r = mgr_path(path, site.conf.data, MGR_RELAY_CERT);
@@ -192,7 +196,7 @@ int mgr_cmd_validation_link(int argc, char **argv)
 	int code = parse(argc, argv, link_help, 1, &t);
 	if (code)
 		return code < 0 ? MGR_EXIT_OK : code;
-	code = mgr_site_open(&t.place, &site);
+	code = mgr_site_open(&t.place, MGR_STORE_OPEN, &site);
 	if (code)
 		return code;
 	job.email = t.operand;
@@ -240,7 +244,7 @@ int mgr_cmd_sign_manifest(int argc, char **argv)
 	int code = parse(argc, argv, manifest_help, 0, &t);
 	if (code)
 		return code < 0 ? MGR_EXIT_OK : code;
-	code = mgr_site_open(&t.place, &site);
+	code = mgr_site_open(&t.place, MGR_STORE_OPEN, &site);
 	if (code)
 		return code;
 	int r = t.root_key ? mgr_keys_load_root(&site.keys, t.root_key) : 0;

@@ -134,7 +134,7 @@ int mgr_mailer_start(const struct mgr_conf *conf, const struct mgr_keys *keys, c
 		return CV_ENOMEM;
 	m->conf = conf;
 	memcpy(m->keys.queue_key, keys->queue_key, sizeof m->keys.queue_key);
-	int r = mgr_store_open(db_path, false, NULL, &m->store);
+	int r = mgr_store_open(db_path, MGR_STORE_OPEN, NULL, &m->store);
 	if (r < 0) {
 		cv_free(m);
 		return r;

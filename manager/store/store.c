@@ -39,13 +39,13 @@ static int migrate(struct mgr_db *db, int64_t from)
 	return 0;
 }
 
-int mgr_store_open(const char *path, bool create, int64_t *ret_version, struct mgr_store **ret_store)
+int mgr_store_open(const char *path, enum mgr_store_how how, int64_t *ret_version, struct mgr_store **ret_store)
 {
 	struct mgr_store *s = cv_calloc(1, sizeof *s);
 	if (!s)
 		return CV_ENOMEM;
 	int64_t version = 0;
-	int r = mgr_sqlite_open(path, create, &s->db);
+	int r = mgr_sqlite_open(path, how == MGR_STORE_CREATE, &s->db);
 	if (r < 0)
 		goto out;
 	r = s->db->ops->version_get(s->db, &version);
@@ -57,7 +57,8 @@ int mgr_store_open(const char *path, bool create, int64_t *ret_version, struct m
 		r = CV_EUNSUPPORTED;
 		goto out;
 	}
-	r = migrate(s->db, version);
+	if (how != MGR_STORE_LOOK)
+		r = migrate(s->db, version);
 out:
 	if (r < 0) {
 		mgr_store_close(s);

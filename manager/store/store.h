@@ -30,11 +30,17 @@ struct mgr_store;
 
 /* Newest schema this program knows. */
 int64_t mgr_store_schema(void);
+enum mgr_store_how {
+	MGR_STORE_LOOK,   /* as it is: an older schema stays */
+	MGR_STORE_OPEN,   /* and migrate it */
+	MGR_STORE_CREATE, /* where there is none */
+};
 /*
- * Opens the database at `path` (with `create` makes it) and migrates it. CV_EUNSUPPORTED: the schema is newer than
- * this program. CV_ENOTFOUND: no such file. ret_version (may be NULL) gets the schema version that was found.
+ * Opens the database at `path`. CV_EUNSUPPORTED: the schema is newer than this program. CV_ENOTFOUND: no such file.
+ * ret_version (may be NULL) gets the schema version that was found.
  */
-int mgr_store_open(const char *path, bool create, int64_t *ret_version, struct mgr_store **ret_store) CV_NODISCARD;
+int mgr_store_open(const char *path, enum mgr_store_how how, int64_t *ret_version,
+		   struct mgr_store **ret_store) CV_NODISCARD;
 void mgr_store_close(struct mgr_store *s);
 /* The database's words for the last failure, borrowed. */
 const char *mgr_store_error(struct mgr_store *s);

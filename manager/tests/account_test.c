@@ -24,16 +24,22 @@ static void store_refuses_newer_schema(void **state)
 	int64_t version = 0;
 	sqlite3 *raw;
 	assert_int_equal(mgr_path(path, s->dir, "newer.db"), 0);
-	assert_int_equal(mgr_store_open(path, false, NULL, &other), CV_ENOTFOUND);
-	assert_int_equal(mgr_store_open(path, true, NULL, &other), 0);
+	assert_int_equal(mgr_store_open(path, MGR_STORE_OPEN, NULL, &other), CV_ENOTFOUND);
+	assert_int_equal(mgr_store_open(path, MGR_STORE_CREATE, NULL, &other), 0);
 	mgr_store_close(other);
-	assert_int_equal(mgr_store_open(path, false, &version, &other), 0);
+	assert_int_equal(mgr_store_open(path, MGR_STORE_OPEN, &version, &other), 0);
 	assert_int_equal(version, mgr_store_schema());
 	mgr_store_close(other);
 	assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(raw, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(mgr_store_open(path, MGR_STORE_LOOK, &version, &other), 0);
+		assert_int_equal(version, 1);
+		mgr_store_close(other);
+	}
 	assert_int_equal(sqlite3_exec(raw, "PRAGMA user_version = 9999", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(raw);
-	assert_int_equal(mgr_store_open(path, false, &version, &other), CV_EUNSUPPORTED);
+	assert_int_equal(mgr_store_open(path, MGR_STORE_OPEN, &version, &other), CV_EUNSUPPORTED);
 	assert_int_equal(version, 9999);
 }
 

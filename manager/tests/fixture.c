@@ -95,7 +95,7 @@ int site_setup(void **state)
 				  .started = START};
 	randombytes_buf(s->app.nonce_key, sizeof s->app.nonce_key);
 	assert_int_equal(mgr_path(path, s->dir, MGR_DB_FILE), 0);
-	assert_int_equal(mgr_store_open(path, true, NULL, &s->app.store), 0);
+	assert_int_equal(mgr_store_open(path, MGR_STORE_CREATE, NULL, &s->app.store), 0);
 	assert_int_equal(mgr_logins_new(&s->app.logins), 0);
 	assert_int_equal(mgr_manifest_sign(&s->app), 0);
 	*state = s;
@@ -107,7 +107,7 @@ void site_reopen(struct site *s)
 	char path[MGR_PATH_MAX];
 	mgr_store_close(s->app.store);
 	assert_int_equal(mgr_path(path, s->dir, MGR_DB_FILE), 0);
-	assert_int_equal(mgr_store_open(path, false, NULL, &s->app.store), 0);
+	assert_int_equal(mgr_store_open(path, MGR_STORE_OPEN, NULL, &s->app.store), 0);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -54,6 +54,9 @@ echo 'lissen = 1' >>"$dir/data/manager.conf"
 "$manager" check-config --data "$dir/data" 2>"$dir/why" && fail "an unknown key is accepted"
 grep -q 'manager.conf:[0-9]*:.*lissen' "$dir/why" || fail "the message names no line: $(cat "$dir/why")"
 sed -i '$d' "$dir/data/manager.conf"
+chmod g+r "$dir/data/tls/relay-ca.key"
+"$manager" check-config --data "$dir/data" >/dev/null 2>&1 && fail "a key that others can read is accepted"
+chmod g-r "$dir/data/tls/relay-ca.key"
 
 "$manager" run --data "$dir/data" 2>>"$dir/log" &
 pid=$!
