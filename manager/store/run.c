@@ -208,10 +208,12 @@ int mgr_store_moderator_has(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN
 int mgr_store_report_add(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], int64_t epoch,
 			 const uint8_t hash[MGR_HASH_LEN], int64_t now, int64_t keep, int64_t *ret_values)
 {
-	int r = mgr_db_run(s->db,
-			   "INSERT INTO epoch_report (run_id, epoch, hash, received) VALUES ($1, $2, $3, $4)"
-			   " ON CONFLICT (run_id, epoch, hash) DO NOTHING",
-			   ARGS(ARG_ID(run_id), ARG_INT(epoch), ARG_HASH(hash), ARG_INT(now)), NULL);
+	int r = mgr_db_run(
+		s->db,
+		"INSERT INTO epoch_report (run_id, epoch, hash, received) SELECT $1, $2, $3, $4"
+		" WHERE (SELECT count(*) FROM epoch_report WHERE run_id = $1 AND epoch = $2) < $5"
+		" ON CONFLICT (run_id, epoch, hash) DO NOTHING",
+		ARGS(ARG_ID(run_id), ARG_INT(epoch), ARG_HASH(hash), ARG_INT(now), ARG_INT(MGR_REPORT_VALUES)), NULL);
 	if (r < 0)
 		return r;
 	r = mgr_db_run(

@@ -217,7 +217,9 @@ int mgr_store_moderator_set(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN
 			    bool moderates) CV_NODISCARD;
 int mgr_store_moderator_has(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], const uint8_t user_id[MGR_ID_LEN],
 			    bool *ret_has) CV_NODISCARD;
-/* Remembers the value; ret_values: how many different ones this epoch has now. Keeps the newest `keep` of the run. */
+#define MGR_REPORT_VALUES 8 /* the second one is an alarm already */
+/* Remembers the value; ret_values: how many different ones this epoch has now, at most MGR_REPORT_VALUES. Keeps the
+ * newest `keep` epochs of the run. */
 int mgr_store_report_add(struct mgr_store *s, const uint8_t run_id[MGR_ID_LEN], int64_t epoch,
 			 const uint8_t hash[MGR_HASH_LEN], int64_t now, int64_t keep, int64_t *ret_values) CV_NODISCARD;
 
