@@ -53,7 +53,19 @@ static int deliver(const struct mgr_conf *conf, const struct mgr_keys *keys, con
 	return r;
 }
 
-/* 0: a message was dealt with; CV_ENOTFOUND: nothing is due. */
+static int not_sent(struct mgr_store *store, const struct mgr_mail *mail, bool final, const char *why, int64_t now)
+{
+	if (now - mail->created > GIVE_UP_S)
+		final = true;
+	cv_log(final ? CV_LOG_ERROR : CV_LOG_WARNING, "mail", final ? "given up" : "not sent, will be tried again",
+	       cv_log_str("to", mail->recipient), cv_log_int("n", mail->n), cv_log_str("why", why));
+	return final ? mgr_store_mail_given_up(store, mail->n, why, now) : mgr_store_mail_failed(store, mail->n, why);
+}
+
+/*
+ * 0: a message was dealt with; CV_ENOTFOUND: nothing is due. The attempt is written down before it is made: where the
+ * database takes no more writes, nobody gets the same message again and again.
+ */
 static int send_one(struct mgr_store *store, const struct mgr_conf *conf, const struct mgr_keys *keys, int64_t now,
 		    const int *stop)
 {
@@ -65,6 +77,9 @@ static int send_one(struct mgr_store *store, const struct mgr_conf *conf, const 
 	int r = mgr_store_mail_next(store, now, &mail, &sealed);
 	if (r < 0)
 		goto out;
+	r = mgr_store_mail_attempt(store, mail.n, mail.attempts + 1, now + backoff(mail.attempts));
+	if (r < 0)
+		goto out;
 	int sent = deliver(conf, keys, &mail, &sealed, stop, why, &final);
 	if (sent == 0) {
 		r = mgr_store_mail_sent(store, mail.n, now);
@@ -73,15 +88,13 @@ static int send_one(struct mgr_store *store, const struct mgr_conf *conf, const 
 		goto out;
 	}
 	if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)) {
-		r = CV_ECLOSED; /* our own interruption is no failed attempt */
+		/* our own interruption is no failed attempt */
+		r = mgr_store_mail_attempt(store, mail.n, mail.attempts, mail.due);
+		if (r == 0)
+			r = CV_ECLOSED;
 		goto out;
 	}
-	if (now - mail.created > GIVE_UP_S)
-		final = true;
-	int64_t due = final ? 0 : now + backoff(mail.attempts);
-	cv_log(final ? CV_LOG_ERROR : CV_LOG_WARNING, "mail", final ? "given up" : "not sent, will be tried again",
-	       cv_log_str("to", mail.recipient), cv_log_int("n", mail.n), cv_log_str("why", why));
-	r = mgr_store_mail_failed(store, mail.n, why, due, now);
+	r = not_sent(store, &mail, final, why, now);
 out:
 	cv_buf_done(&sealed);
 	return r;
@@ -111,10 +124,10 @@ static void *work(void *arg)
 		if (r == 0)
 			continue;
 		if (r != CV_ENOTFOUND && r != CV_ECLOSED)
-			cv_log(CV_LOG_ERROR, "mail", "the queue cannot be read", cv_log_err("error", r),
+			cv_log(CV_LOG_ERROR, "mail", "the queue cannot be used", cv_log_err("error", r),
 			       cv_log_str("why", mgr_store_error(m->store)));
 		struct timespec until;
-		int64_t wait = wait_seconds(m);
+		int64_t wait = r == CV_ENOTFOUND ? wait_seconds(m) : BACKOFF_FIRST_S;
 		pthread_mutex_lock(&m->lock);
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_sec += wait;

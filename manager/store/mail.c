@@ -55,22 +55,25 @@ int mgr_store_mail_next_due(struct mgr_store *s, int64_t *ret_due)
 			  ret_due);
 }
 
+int mgr_store_mail_attempt(struct mgr_store *s, int64_t n, int64_t attempts, int64_t due)
+{
+	return mgr_db_change(s->db, "UPDATE mail SET attempts = $1, due = $2 WHERE n = $3",
+			     ARGS(ARG_INT(attempts), ARG_INT(due), ARG_INT(n)));
+}
+
 int mgr_store_mail_sent(struct mgr_store *s, int64_t n, int64_t now)
 {
-	return mgr_db_change(s->db,
-			     "UPDATE mail SET sent = $1, message = NULL, last_error = '', attempts = attempts + 1"
-			     " WHERE n = $2",
+	return mgr_db_change(s->db, "UPDATE mail SET sent = $1, message = NULL, last_error = '' WHERE n = $2",
 			     ARGS(ARG_INT(now), ARG_INT(n)));
 }
 
-int mgr_store_mail_failed(struct mgr_store *s, int64_t n, const char *why, int64_t due, int64_t now)
+int mgr_store_mail_failed(struct mgr_store *s, int64_t n, const char *why)
 {
-	if (due > 0)
-		return mgr_db_change(s->db,
-				     "UPDATE mail SET attempts = attempts + 1, due = $1, last_error = $2 WHERE n = $3",
-				     ARGS(ARG_INT(due), ARG_TEXT(why), ARG_INT(n)));
-	return mgr_db_change(s->db,
-			     "UPDATE mail SET attempts = attempts + 1, failed = $1, last_error = $2, message = NULL"
-			     " WHERE n = $3",
+	return mgr_db_change(s->db, "UPDATE mail SET last_error = $1 WHERE n = $2", ARGS(ARG_TEXT(why), ARG_INT(n)));
+}
+
+int mgr_store_mail_given_up(struct mgr_store *s, int64_t n, const char *why, int64_t now)
+{
+	return mgr_db_change(s->db, "UPDATE mail SET failed = $1, last_error = $2, message = NULL WHERE n = $3",
 			     ARGS(ARG_INT(now), ARG_TEXT(why), ARG_INT(n)));
 }

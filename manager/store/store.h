@@ -280,9 +280,13 @@ int mgr_store_mail_next(struct mgr_store *s, int64_t now, struct mgr_mail *ret_m
 			struct cv_buf *ret_message) CV_NODISCARD;
 /* When the next message is due; CV_ENOTFOUND: the queue is empty. */
 int mgr_store_mail_next_due(struct mgr_store *s, int64_t *ret_due) CV_NODISCARD;
+/* How often it has been tried, and when it is due again. */
+int mgr_store_mail_attempt(struct mgr_store *s, int64_t n, int64_t attempts, int64_t due) CV_NODISCARD;
 /* Sent: the message itself is forgotten. */
 int mgr_store_mail_sent(struct mgr_store *s, int64_t n, int64_t now) CV_NODISCARD;
-/* Not sent: another try at `due`, or (0) given up, and the message forgotten. */
-int mgr_store_mail_failed(struct mgr_store *s, int64_t n, const char *why, int64_t due, int64_t now) CV_NODISCARD;
+/* Not sent this time. */
+int mgr_store_mail_failed(struct mgr_store *s, int64_t n, const char *why) CV_NODISCARD;
+/* Given up: the message itself is forgotten. */
+int mgr_store_mail_given_up(struct mgr_store *s, int64_t n, const char *why, int64_t now) CV_NODISCARD;
 
 #endif

@@ -207,6 +207,48 @@ static void mail_waits_and_backs_off(void **state)
 	s->conf.outbox = outbox;
 }
 
+static size_t outbox_count(const struct site *s)
+{
+	DIR *d = opendir(s->conf.outbox);
+	size_t n = 0;
+	if (!d)
+		return 0;
+	for (const struct dirent *e; (e = readdir(d));)
+		n += strstr(e->d_name, ".eml") != NULL;
+	closedir(d);
+	return n;
+}
+
+/* A database that takes no more writes must not make a mail come again and again. */
+static void mail_is_not_sent_before_it_is_noted(void **state)
+{
+	static const struct {
+		const char *trigger;
+		size_t sent;
+	} cases[] = {{"BEFORE UPDATE OF due ON mail", 0}, {"BEFORE UPDATE OF sent ON mail", 1}};
+	struct site *s = *state;
+	struct device admin;
+	char path[MGR_PATH_MAX], sql[128];
+	int64_t due = 0;
+	sqlite3 *raw;
+	member_make(s, "root@example.org", MGR_ROLE_ADMINISTRATOR, &admin, NULL);
+	assert_int_equal(ask(s, &admin, "POST", "/api/v1/users", json_pack("{s:s}", "email", "new@example.org")), 201);
+	assert_int_equal(mgr_path(path, s->dir, MGR_DB_FILE), 0);
+	assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(sql, sizeof sql, "CREATE TRIGGER full %s BEGIN SELECT RAISE(ABORT, 'full'); END",
+			 cases[i].trigger);
+		assert_int_equal(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
+		for (int again = 0; again < 3; again++)
+			(void)!mgr_mail_flush(s->app.store, &s->conf, &s->keys, s->now);
+		assert_int_equal(outbox_count(s), cases[i].sent);
+		assert_int_equal(sqlite3_exec(raw, "DROP TRIGGER full", NULL, NULL, NULL), SQLITE_OK);
+	}
+	sqlite3_close(raw);
+	assert_int_equal(mgr_store_mail_next_due(s->app.store, &due), 0);
+	assert_true(due > s->now);
+}
+
 static json_t *invite(const char *email, const char *role)
 {
 	return json_pack("{s:s, s:s}", "email", email, "role", role);
@@ -287,11 +329,17 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, site_setup, site_teardown)
 	const struct CMUnitTest tests[] = {
-		T(store_refuses_newer_schema),     T(store_keeps_foreign_keys_and_rolls_back),
-		T(emails_are_normalised),          T(listen_addresses_and_urls),
-		T(link_works_once_and_expires),    T(finish_refuses_bad_records_and_names),
-		T(tokens_are_not_in_the_database), T(mail_waits_and_backs_off),
-		T(administrators_manage_accounts), T(mail_is_well_formed),
+		T(store_refuses_newer_schema),
+		T(store_keeps_foreign_keys_and_rolls_back),
+		T(emails_are_normalised),
+		T(listen_addresses_and_urls),
+		T(link_works_once_and_expires),
+		T(finish_refuses_bad_records_and_names),
+		T(tokens_are_not_in_the_database),
+		T(mail_waits_and_backs_off),
+		T(mail_is_not_sent_before_it_is_noted),
+		T(administrators_manage_accounts),
+		T(mail_is_well_formed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
