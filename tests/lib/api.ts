@@ -4,6 +4,7 @@
 import { createHash, createHmac, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { request as httpsRequest } from 'node:https';
 import { client as opaque, ready } from '@serenity-kit/opaque';
+import { WAIT_MS } from './process';
 
 export interface Answer {
   status: number;
@@ -39,7 +40,7 @@ export function send(
         method,
         rejectUnauthorized: false,
         agent: false,
-        timeout: 20000,
+        timeout: WAIT_MS,
         headers: {
           ...(data === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(data)) }),
           ...headers,

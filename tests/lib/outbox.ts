@@ -2,6 +2,7 @@
 // The manager's outbox folder: the mail that went out, as people would read it.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { WAIT_MS } from './process';
 
 export interface Mail {
   to: string;
@@ -31,7 +32,7 @@ export function mails(outbox: string): Mail[] {
 export const LINK = /https:\/\/[^\s"<>]+\/validate#t=[A-Za-z0-9_-]+&(?:amp;)?org=[0-9a-f]{64}/;
 
 /** The newest validation link that went to this address; waits for the mail queue. */
-export async function validationLink(outbox: string, email: string, timeoutMs = 15000): Promise<string> {
+export async function validationLink(outbox: string, email: string, timeoutMs = WAIT_MS): Promise<string> {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const links = mails(outbox)

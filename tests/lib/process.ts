@@ -6,6 +6,8 @@ import { createInterface } from 'node:readline';
 export type Line = Record<string, any>;
 
 const LIFE_MS = 10 * 60 * 1000;
+/** How long something may take that is going to happen: no measure of speed, only the end of hope. */
+export const WAIT_MS = 60000;
 const KEEP = 64 * 1024;
 const running = new Set<ChildProcess>();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
@@ -29,7 +31,6 @@ export class Proc {
   stdout = '';
   stderr = '';
   private readonly listeners = new Set<() => void>();
-  private seen = 0;
 
   constructor(command: string, args: string[], options: ProcOptions = {}) {
     this.name = `${command.split('/').pop()} ${args.slice(0, 6).join(' ')}`;
@@ -65,11 +66,13 @@ export class Proc {
       this.child.on('close', (code, signal) => finish(code ?? signal ?? 'unknown'));
       // A child of the child may hold the pipes open: what it says later does not count.
       this.child.on('exit', (code, signal) => {
-        const grace = setTimeout(() => {
+        const cut = () => {
           this.child.stdout!.destroy();
           this.child.stderr!.destroy();
           finish(code ?? signal ?? 'unknown');
-        }, 2000);
+        };
+        // Not before what is there has been read, should this process itself have been held up.
+        const grace = setTimeout(() => setImmediate(cut), 2000);
         this.child.once('close', () => clearTimeout(grace));
       });
     });
@@ -98,7 +101,7 @@ export class Proc {
   }
 
   /** Waits until `check` gives something; fails when the process ends or the time is over. */
-  async until<T>(what: string, check: () => T | undefined, timeoutMs = 20000): Promise<T> {
+  async until<T>(what: string, check: () => T | undefined, timeoutMs = WAIT_MS): Promise<T> {
     const first = check();
     if (first !== undefined) return first;
     return new Promise<T>((resolve, reject) => {
@@ -124,25 +127,17 @@ export class Proc {
     });
   }
 
-  /** The first event of this name (and kind) after the one that the last call returned, or `from` the beginning. */
-  async event(name: string, match: (e: Line) => boolean = () => true, timeoutMs = 20000, from?: number): Promise<Line> {
-    const start = from ?? 0;
+  /** The first event of this name (and kind), one that has come already too; `from`: of those from this place on. */
+  async event(name: string, match: (e: Line) => boolean = () => true, timeoutMs = WAIT_MS, from = 0): Promise<Line> {
     return this.until(
       `event '${name}'`,
-      () => this.events.slice(start).find((e) => e['event'] === name && match(e)),
+      () => this.events.slice(from).find((e) => e['event'] === name && match(e)),
       timeoutMs,
     );
   }
 
-  /** As event, looking only at what comes after the last call of `next`. */
-  async next(name: string, match: (e: Line) => boolean = () => true, timeoutMs = 20000): Promise<Line> {
-    const found = await this.event(name, match, timeoutMs, this.seen);
-    this.seen = this.events.indexOf(found) + 1;
-    return found;
-  }
-
   /** A line of standard error that matches. */
-  async said(pattern: RegExp, timeoutMs = 20000): Promise<RegExpMatchArray> {
+  async said(pattern: RegExp, timeoutMs = WAIT_MS): Promise<RegExpMatchArray> {
     return this.until(`output ${pattern}`, () => (this.stderr + this.stdout).match(pattern) ?? undefined, timeoutMs);
   }
 
@@ -152,7 +147,7 @@ export class Proc {
   }
 
   /** The exit code, within a bounded time. */
-  async exit(timeoutMs = 30000): Promise<number | string> {
+  async exit(timeoutMs = WAIT_MS): Promise<number | string> {
     return this.until('the end of the process', () => this.code, timeoutMs).catch((err: Error) => {
       if (this.code !== undefined) return this.code;
       throw err;
@@ -173,7 +168,7 @@ export class Proc {
 /** Runs a command to its end and gives it back; throws unless it ends with `code`. */
 export async function run(command: string, args: string[], options: ProcOptions & { code?: number } = {}): Promise<Proc> {
   const proc = new Proc(command, args, options);
-  const code = await proc.exit(120000);
+  const code = await proc.exit(LIFE_MS);
   if (code !== (options.code ?? 0)) throw new Error(proc.report() + proc.stdout.slice(-2000));
   return proc;
 }

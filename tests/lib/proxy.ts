@@ -196,6 +196,9 @@ export async function inRelaysPlace(site: Site, serve: (client: TLSSocket, relay
 export class Ear {
   private readonly streams: { in: Payloads; out: Payloads }[] = [];
   private readonly sockets = new Set<Socket>();
+  private readonly held = new Set<Socket>();
+  private holdAt = Infinity;
+  private onHeld: () => void = () => {};
   private constructor(private readonly server: Server) {}
 
   static async before(site: Site): Promise<Ear> {
@@ -208,16 +211,33 @@ export class Ear {
   private serve(client: TLSSocket, relay: TLSSocket): void {
     const kept = { in: new Payloads(), out: new Payloads() };
     this.streams.push(kept);
+    let sent = 0;
     for (const [from, to, side] of [[client, relay, kept.in], [relay, client, kept.out]] as const) {
       this.sockets.add(from);
       from.on('data', (data: Buffer) => {
         side.take(data);
         if (to.writable && !to.write(data)) {
           from.pause();
-          to.once('drain', () => from.resume());
+          to.once('drain', () => this.held.has(from) || from.resume());
         }
+        if (from !== relay || (sent += data.length) < this.holdAt) return;
+        from.pause();
+        this.held.add(from);
+        this.onHeld();
       });
     }
+  }
+
+  /** The first client to whom the relay has sent so many bytes gets no more of them until `go`: resolves then. */
+  hold(bytes: number): Promise<void> {
+    this.holdAt = bytes;
+    return new Promise((resolve) => (this.onHeld = resolve));
+  }
+
+  go(): void {
+    this.holdAt = Infinity;
+    this.held.forEach((socket) => socket.resume());
+    this.held.clear();
   }
 
   /** All that reached the relay, and all that it sent. */

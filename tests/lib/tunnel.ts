@@ -8,6 +8,7 @@ import { create, createFileRegistry, fromBinary, toBinary, type DescMessage } fr
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { b64, sha256, unb64, type Device } from './api';
 import { source } from './build';
+import { WAIT_MS } from './process';
 import { WebSocketClient } from './websocket';
 
 function schema(name: string): DescMessage {
@@ -81,13 +82,13 @@ export class Tunnel {
   }
 
   /** The next control message, which must be `name`. */
-  async next(name: string, timeoutMs = 15000): Promise<any> {
+  async next(name: string, timeoutMs = WAIT_MS): Promise<any> {
     const body = await this.any(timeoutMs);
     if (body.case !== name) throw new Error(`expected ${name}, got ${body.case}`);
     return body.value;
   }
 
-  async any(timeoutMs = 15000): Promise<Body> {
+  async any(timeoutMs = WAIT_MS): Promise<Body> {
     return this.ws.until(
       'a control message',
       () => {

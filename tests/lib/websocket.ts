@@ -2,6 +2,7 @@
 // A WebSocket client (RFC 6455) that can also send what no well-behaved client would.
 import { randomBytes } from 'node:crypto';
 import { connect, type TLSSocket } from 'node:tls';
+import { WAIT_MS } from './process';
 
 export interface Close {
   /** Close code of the peer; 1006 when the connection ended without one. */
@@ -126,7 +127,7 @@ export class WebSocketClient {
   }
 
   /** Waits until `check` gives something; a closed connection or the time's end make it fail. */
-  async until<T>(what: string, check: () => T | undefined, timeoutMs = 15000): Promise<T> {
+  async until<T>(what: string, check: () => T | undefined, timeoutMs = WAIT_MS): Promise<T> {
     const end = Date.now() + timeoutMs;
     for (;;) {
       const found = check();
@@ -146,7 +147,7 @@ export class WebSocketClient {
     });
   }
 
-  async closing(timeoutMs = 15000): Promise<Close> {
+  async closing(timeoutMs = WAIT_MS): Promise<Close> {
     const end = Date.now() + timeoutMs;
     while (!this.closed) await this.woken('the peer closes', end);
     return this.closed;

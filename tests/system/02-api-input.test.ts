@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { connect } from 'node:tls';
 import { problem, send } from '../lib/api';
+import { WAIT_MS } from '../lib/process';
 import { Site } from '../lib/site';
 
 let site: Site;
@@ -61,7 +62,7 @@ function raw(bytes: string): Promise<{ status: number; type: string; body: strin
         body,
       });
     };
-    socket.setEncoding('utf8').setTimeout(15000, () => socket.destroy(new Error('no answer')));
+    socket.setEncoding('utf8').setTimeout(WAIT_MS, () => socket.destroy(new Error('no answer')));
     socket.on('secureConnect', () => socket.write(bytes, 'latin1'));
     socket.on('data', (data: string) => {
       text += data;

@@ -78,11 +78,11 @@ test('nothing but Enter is heard before entering', async () => {
 });
 
 test('whoever does not enter within ten seconds is closed', async () => {
-  const ws = await socket();
   const started = Date.now();
-  await ws.closing(20000);
+  const ws = await socket();
+  await ws.closing();
   const took = Date.now() - started;
-  assert.ok(took > 8000 && took < 15000, `${took} ms`);
+  assert.ok(took > 9900 && took < 25000, `${took} ms`); // not the 30 s of those who have entered
 });
 
 test('random and truncated media, file and handshake messages never take the relay down', async () => {
@@ -111,7 +111,7 @@ test('random and truncated media, file and handshake messages never take the rel
     // Some of these are merely dropped, others end the connection: then the next one goes on.
     while (at < inputs.length && !t.ws.closed) {
       t.ws.send(inputs[at++]!);
-      await new Promise((resolve) => setImmediate(resolve));
+      await alive(t).catch(() => t.ws.closing());
     }
     t.close();
   }

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { mails, validationLink } from '../lib/outbox';
+import { WAIT_MS } from '../lib/process';
 import { PASSWORD, Site, type Person } from '../lib/site';
 
 const REFUSED = 3;
@@ -27,7 +28,7 @@ test('a lost password: a new link, by which another one is chosen; the old one a
   const count = mails(site.outbox).length;
   const sent = await user(['send-link', BOB.toUpperCase()]);
   assert.equal((await sent.event('link-sent'))['email'], BOB.toUpperCase());
-  const end = Date.now() + 15000;
+  const end = Date.now() + WAIT_MS;
   while (mails(site.outbox).length === count && Date.now() < end) await new Promise((r) => setTimeout(r, 100));
   const link = await validationLink(site.outbox, BOB);
   assert.notEqual(link, first);

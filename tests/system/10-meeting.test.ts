@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { media } from '../lib/build';
-import { Proc, type Line } from '../lib/process';
+import { Proc, WAIT_MS, type Line } from '../lib/process';
 import { Person, Site } from '../lib/site';
 
 const ADA = 'admin@example.org';
@@ -38,7 +38,7 @@ const incoming = (event: Line, email: string, stream: string) =>
   (event['streams'] as Line[]).find((s) => s['direction'] === 'in' && s['stream'] === stream && s['email'] === email);
 /** A stats event from now on in which `check` holds for that stream. */
 const stats = (p: Proc, email: string, stream: string, check: (s: Line) => boolean) =>
-  p.event('stats', (event) => { const s = incoming(event, email, stream); return s !== undefined && check(s); }, 20000, p.events.length);
+  p.event('stats', (event) => { const s = incoming(event, email, stream); return s !== undefined && check(s); }, WAIT_MS, p.events.length);
 /** All members' codes for `epoch`. */
 const code = async (p: Proc, epoch: number) => (await p.event('security-code', (c) => c['epoch'] === epoch))['code'] as string;
 
@@ -73,7 +73,9 @@ test('security codes are equal in one epoch and differ between epochs; a latecom
 });
 
 test('nothing that was received fails to decrypt in steady state', async () => {
-  const next = () => a.event('stats', () => true, 20000, a.events.length);
+  // What each of them hears is told by each for itself.
+  for (const sender of [BOB, EVA]) for (const stream of ['camera', 'voice']) await stats(a, sender, stream, (s) => s['frames'] > 10);
+  const next = () => a.event('stats', () => true, WAIT_MS, a.events.length);
   const first = await next();
   const last = await next();
   const heard = (last['streams'] as Line[]).filter((x) => x['direction'] === 'in');
@@ -91,23 +93,23 @@ test('a muted microphone sends nothing, an unmuted one again', async () => {
   const at = a.events.length;
   b.send({ command: 'unmute', stream: 'audio' });
   await b.event('done', (x) => x['command'] === 'unmute');
-  await a.event('stream-added', (x) => x['email'] === BOB && x['stream'] === 'voice', 20000, at);
+  await a.event('stream-added', (x) => x['email'] === BOB && x['stream'] === 'voice', WAIT_MS, at);
 });
 
 test('only a moderator changes rights; without the right nothing is heard', async () => {
   for (const command of [{ command: 'set-rights', user: EVA, rights: [] }, { command: 'remove', user: EVA }]) {
     const from = b.events.length;
     b.send(command);
-    await b.event('error', (x) => x['command'] === command.command && /right/.test(x['message']), 20000, from);
+    await b.event('error', (x) => x['command'] === command.command && /right/.test(x['message']), WAIT_MS, from);
   }
   assert.equal(e.code, undefined);
   const at = a.events.length;
   a.send({ command: 'set-rights', user: EVA, rights: ['camera'] });
   await Promise.all([a, b, e].map((p) => p.event('rights-changed', (x) => x['email'] === EVA && x['rights'].length === 1)));
-  await a.event('stream-removed', (x) => x['email'] === EVA && x['stream'] === 'voice', 20000, at);
+  await a.event('stream-removed', (x) => x['email'] === EVA && x['stream'] === 'voice', WAIT_MS, at);
   const back = a.events.length;
   a.send({ command: 'set-rights', user: EVA, rights: ['microphone', 'camera', 'share'] });
-  await a.event('stream-added', (x) => x['email'] === EVA && x['stream'] === 'voice', 20000, back);
+  await a.event('stream-added', (x) => x['email'] === EVA && x['stream'] === 'voice', WAIT_MS, back);
 });
 
 test('who is removed by the moderator is out, with the reason, and stays out', async () => {

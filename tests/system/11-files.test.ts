@@ -5,7 +5,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Proc } from '../lib/process';
+import { Proc, WAIT_MS } from '../lib/process';
 import { Wire } from '../lib/proxy';
 import { Person, Site } from '../lib/site';
 
@@ -54,11 +54,14 @@ test('20 MB arrive unchanged at the one who accepts, and not at the one who decl
   assert.equal(ob['sha256'], sha(path));
   b.send({ command: 'decline', transfer: ob['transfer'] });
   e.send({ command: 'accept', transfer: oe['transfer'], directory: dir('eva') });
-  const done = await e.event('file-done', (x) => x['transfer'] === oe['transfer'] && x['mine'] === false, 60000);
+  const done = await e.event('file-done', (x) => x['transfer'] === oe['transfer'] && x['mine'] === false);
   assert.equal(sha(done['path']), sha(path));
   assert.deepEqual(readdirSync(dir('eva')), ['minutes.bin']);
   assert.ok(e.events.some((x) => x['event'] === 'file-progress' && x['transfer'] === oe['transfer']));
   await a.event('file-declined', (x) => x['transfer'] === oe['transfer']);
+  // What comes to bob after it comes after all of it.
+  a.send({ command: 'send-file', path: file('after.txt', 'after') });
+  await offered(b, 'after.txt');
   assert.equal(b.events.some((x) => x['event'] === 'file-progress' || x['event'] === 'file-done'), false);
 });
 
@@ -68,7 +71,7 @@ test('a name cannot leave the folder, hide or overwrite', async () => {
   b.send({ command: 'send-file', path });
   const o = await offered(e, 'notes.txt');
   e.send({ command: 'accept', transfer: o['transfer'], directory: dir('eva') });
-  const done = await e.event('file-done', (x) => x['transfer'] === o['transfer'] && x['mine'] === false, 30000);
+  const done = await e.event('file-done', (x) => x['transfer'] === o['transfer'] && x['mine'] === false);
   assert.equal(readFileSync(join(dir('eva'), 'notes.txt'), 'utf8'), 'mine');
   assert.equal(readFileSync(done['path'], 'utf8'), 'theirs');
   const hidden = file('.profile', 'x');
@@ -88,12 +91,17 @@ test('an empty file is a file', async () => {
 test('without the right to share no file is offered; a file that is not there is said so', async () => {
   const from = a.events.length;
   a.send({ command: 'send-file', path: '/nonexistent/file' });
-  assert.notEqual((await a.event('error', undefined, 20000, from))['message'], '');
+  assert.notEqual((await a.event('error', undefined, WAIT_MS, from))['message'], '');
   a.send({ command: 'set-rights', user: 'bob@example.org', rights: ['microphone', 'camera'] });
   await b.event('rights-changed', (x) => x['email'] === 'bob@example.org' && !x['rights'].includes('share'));
   const at = b.events.length;
   b.send({ command: 'send-file', path: file('forbidden.txt', 'no') });
-  await b.event('error', (x) => x['command'] === 'send-file' || /share|right/.test(x['message']), 20000, at);
+  await b.event('error', (x) => x['command'] === 'send-file' || /share|right/.test(x['message']), WAIT_MS, at);
+  // With the right again the next one is offered; had the forbidden one been, it would have come before.
+  a.send({ command: 'set-rights', user: 'bob@example.org', rights: ['microphone', 'camera', 'share'] });
+  await b.event('rights-changed', (x) => x['email'] === 'bob@example.org' && x['rights'].includes('share'), WAIT_MS, at);
+  b.send({ command: 'send-file', path: file('allowed.txt', 'yes') });
+  await offered(e, 'allowed.txt');
   assert.equal(e.events.some((x) => x['name'] === 'forbidden.txt'), false);
 });
 
@@ -106,9 +114,9 @@ test('a transfer whose offerer leaves ends without a final file', async () => {
   e.send({ command: 'accept', transfer: o['transfer'], directory: dir('part') });
   await e.event('file-progress', (x) => x['transfer'] === o['transfer']);
   await a.stop('SIGKILL');
-  await e.event('participant-left', () => true, 60000);
+  await e.event('participant-left', () => true);
   // It may have been lost only for a moment: what is here is kept a little longer.
-  const gone = await e.event('file-cancelled', (x) => x['transfer'] === o['transfer'], 40000);
+  const gone = await e.event('file-cancelled', (x) => x['transfer'] === o['transfer']);
   assert.match(gone['message'], /the sender has left/);
   assert.equal(existsSync(join(dir('part'), 'large.bin')), false);
   assert.deepEqual(readdirSync(dir('part')), []);

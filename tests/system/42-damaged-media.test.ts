@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { media } from '../lib/build';
 import { Hostile, MEDIA, fragment } from '../lib/hostile';
 import { play } from '../lib/playable';
-import { type Proc } from '../lib/process';
+import { WAIT_MS, type Proc } from '../lib/process';
 import { Site, lastStats, type Person } from '../lib/site';
 
 const VOICE = 1;
@@ -102,7 +102,7 @@ const stats = (p: Proc, stream: string) => lastStats(p, (s) => s['direction'] ==
 const frames = (p: Proc, stream: string) => (stats(p, stream)?.['frames'] ?? 0) as number;
 async function more(p: Proc, stream: string, count: number): Promise<void> {
   const now = frames(p, stream);
-  await p.until(`${count} more of ${stream}`, () => (frames(p, stream) >= now + count ? true : undefined), 120000).catch((err: Error) => {
+  await p.until(`${count} more of ${stream}`, () => (frames(p, stream) >= now + count ? true : undefined), 2 * WAIT_MS).catch((err: Error) => {
     throw new Error(`had ${now} of ${stream}: ${JSON.stringify(stats(p, stream))} ${JSON.stringify(tunnel(p))}: ${err.message}`);
   });
 }
@@ -122,7 +122,7 @@ test('damaged, cut, repeated and relabelled units are dropped, and nothing else 
 
   const damage = new Damage(['bit of the tag', 'bit of the header', 'bit of the middle', 'cut', 'stream', 'leaf', 'repeated']);
   hostile.change = (m, link) => (link.number === 1 ? damage.change(m) : [m]);
-  await b.until('all the damage', () => (damage.left === 0 ? true : undefined), 60000).catch((err: Error) => {
+  await b.until('all the damage', () => (damage.left === 0 ? true : undefined), 5 * WAIT_MS).catch((err: Error) => {
     throw new Error(`${damage.done.join(', ')}: ${err.message}`);
   });
   hostile.change = undefined;
