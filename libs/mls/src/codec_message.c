@@ -2,6 +2,9 @@
 /* Framing: FramedContent, PublicMessage, PrivateMessage, MLSMessage. RFC 9420 section 6. */
 #include "codec.h"
 
+/* Before a Welcome's list of secrets: version, wire format, suite. */
+#define WELCOME_HEAD 6
+
 static int get_sender(struct cv_reader *r, struct sender *ret)
 {
 	struct sender s = {0};
@@ -288,22 +291,39 @@ int mls_peek(const void *msg, size_t len, struct mls_peek *ret)
 	return 0;
 }
 
-int mls_welcome_ref(const void *msg, size_t len, size_t i, struct cv_span *ret_ref)
+int mls_welcome_next(const void *msg, size_t len, size_t *at, struct cv_span *ret_ref)
 {
+	const uint8_t *bytes = msg;
 	struct welcome_secret s;
+	struct cv_span secrets;
 	struct mls_message m;
 	struct cv_reader r;
-	int err = mls_get_message(SPAN(msg, len), &m);
+	size_t first, end;
+	int err = *at ? 0 : mls_get_message(SPAN(msg, len), &m);
 
+	if (!err && !*at && m.wire_format != MLS_WELCOME)
+		err = CV_EINVAL;
 	if (err)
 		return err;
-	if (m.wire_format != MLS_WELCOME)
+	if (len < WELCOME_HEAD)
 		return CV_EINVAL;
-	cv_reader_init(&r, m.welcome.secrets.data, m.welcome.secrets.len);
-	do {
-		if (!r.left || mls_get_welcome_secret(&r, &s))
-			return CV_ENOTFOUND;
-	} while (i--);
+	cv_reader_init(&r, bytes + WELCOME_HEAD, len - WELCOME_HEAD);
+	err = cv_reader_get_vec(&r, MLS_MESSAGE_MAX, &secrets);
+	if (err)
+		return err;
+	end = len - r.left;
+	first = end - secrets.len;
+	if (*at && (*at < first || *at > end))
+		return CV_EINVAL;
+	if (*at)
+		secrets = SPAN(bytes + *at, end - *at);
+	if (!secrets.len)
+		return CV_ENOTFOUND;
+	cv_reader_init(&r, secrets.data, secrets.len);
+	err = mls_get_welcome_secret(&r, &s);
+	if (err)
+		return err;
+	*at = end - r.left;
 	*ret_ref = s.new_member;
 	return 0;
 }

@@ -77,6 +77,8 @@ static int create_leaf(struct mls_group *g, const struct mls_member *member, str
 		err = mls_tree_add(e->tree, SPAN(leaf.data, leaf.len), &index);
 	if (!err)
 		err = mls_leaf_check(&rules, mls_tree_leaf(e->tree, index), MLS_LEAF_IN_OWN, index, NULL);
+	if (!err)
+		err = mls_leaf_supports_context(mls_tree_leaf(e->tree, index), extensions, true);
 	if (!err) {
 		e->own = index;
 		e->signer = member->signer;

@@ -210,6 +210,12 @@ void mls_hpke_key_wipe(struct mls_hpke_key *k)
 	cv_wipe(k, sizeof(*k));
 }
 
+/* OpenSSL counts in int. */
+static bool fits(struct cv_span info, struct cv_span aad, struct cv_span text)
+{
+	return info.len <= MLS_HPKE_MAX && aad.len <= MLS_HPKE_MAX && text.len <= MLS_HPKE_MAX;
+}
+
 int mls_hpke_seal(uint16_t suite, const struct cv_rng *rng, struct cv_span pub, struct cv_span info, struct cv_span aad,
 		  struct cv_span plaintext, struct cv_buf *enc, struct cv_buf *ciphertext)
 {
@@ -217,7 +223,7 @@ int mls_hpke_seal(uint16_t suite, const struct cv_rng *rng, struct cv_span pub, 
 	struct hpke_info hi;
 	size_t enc_at = enc->len, ct_at = ciphertext->len;
 	uint8_t *e, *ct;
-	int err = mls_crypto_init(&c, suite, rng);
+	int err = fits(info, aad, plaintext) ? mls_crypto_init(&c, suite, rng) : CV_ELIMIT;
 
 	if (err)
 		return err;
@@ -247,7 +253,7 @@ int mls_hpke_open(uint16_t suite, const struct mls_hpke_key *key, struct cv_span
 
 	if (ciphertext.len < TAG_LEN)
 		return CV_EAUTH;
-	err = mls_crypto_init(&c, suite, NULL);
+	err = fits(info, aad, ciphertext) ? mls_crypto_init(&c, suite, NULL) : CV_ELIMIT;
 	if (err)
 		return err;
 	err = cv_buf_extend(plaintext, ciphertext.len - TAG_LEN, &pt);

@@ -16,9 +16,10 @@ int mls_keep_proposal(struct mls_group *g, struct cv_span ref, const struct send
 {
 	struct kept_proposal *k, **list;
 	struct cv_reader r;
+	size_t at;
 	int err;
 
-	if (mls_find_kept(g, ref))
+	if (mls_find_kept(g, ref, &at))
 		return CV_EEXIST;
 	if (g->n_kept == MLS_KEPT_MAX || raw.len > MLS_KEPT_BYTES_MAX - g->kept_bytes)
 		return CV_ELIMIT;
@@ -59,14 +60,17 @@ void mls_drop_proposal(struct mls_group *g)
 	kept_free(k);
 }
 
-const struct kept_proposal *mls_find_kept(const struct mls_group *g, struct cv_span ref)
+bool mls_find_kept(const struct mls_group *g, struct cv_span ref, size_t *ret_at)
 {
 	if (ref.len != g->crypto.suite->nh)
-		return NULL;
-	for (size_t i = 0; i < g->n_kept; i++)
-		if (memcmp(g->kept[i]->ref, ref.data, ref.len) == 0)
-			return g->kept[i];
-	return NULL;
+		return false;
+	for (size_t i = 0; i < g->n_kept; i++) {
+		if (memcmp(g->kept[i]->ref, ref.data, ref.len) != 0)
+			continue;
+		*ret_at = i;
+		return true;
+	}
+	return false;
 }
 
 int mls_keep_update(struct mls_group *g, const struct mls_hpke_key *key, struct mls_signer signer)

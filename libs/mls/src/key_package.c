@@ -37,7 +37,7 @@ static int build(struct mls_crypto *c, const struct mls_member *member, const st
 	err = mls_leaf_build(c, member, parts, out);
 	if (err)
 		return err;
-	mls_put_extensions(out, NULL, 0);
+	mls_put_extensions(out, member->key_package_extensions, member->n_key_package_extensions);
 	return sign_key_package(&member->signer, start, out);
 }
 

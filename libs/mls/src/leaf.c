@@ -50,6 +50,13 @@ static bool is_default_proposal(uint16_t type)
 	return type >= MLS_PROPOSAL_ADD && type <= MLS_PROPOSAL_GROUP_CONTEXT_EXTENSIONS;
 }
 
+static void list16_add_types(struct list16 *l, const struct mls_extension *e, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!is_default_extension(e[i].type))
+			list16_add(l, e[i].type);
+}
+
 static void put_capabilities(struct mls_crypto *c, const struct mls_member *m, struct cv_buf *b)
 {
 	struct list16 l = {.v = {MLS_VERSION}, .n = 1};
@@ -63,9 +70,8 @@ static void put_capabilities(struct mls_crypto *c, const struct mls_member *m, s
 	l.n = 0;
 	for (size_t i = 0; i < m->n_extension_types; i++)
 		list16_add(&l, m->extension_types[i]);
-	for (size_t i = 0; i < m->n_extensions; i++)
-		if (!is_default_extension(m->extensions[i].type))
-			list16_add(&l, m->extensions[i].type);
+	list16_add_types(&l, m->extensions, m->n_extensions);
+	list16_add_types(&l, m->key_package_extensions, m->n_key_package_extensions);
 	list16_grease(&l, c, m->grease);
 	list16_put(&l, b);
 	l.n = 0;
@@ -73,6 +79,8 @@ static void put_capabilities(struct mls_crypto *c, const struct mls_member *m, s
 	list16_put(&l, b);
 	l = (struct list16){.v = {MLS_CREDENTIAL_BASIC, MLS_CREDENTIAL_X509}, .n = 2};
 	list16_add(&l, m->credential.type);
+	for (size_t i = 0; i < m->n_credential_types; i++)
+		list16_add(&l, m->credential_types[i]);
 	list16_grease(&l, c, m->grease);
 	list16_put(&l, b);
 }
@@ -130,7 +138,8 @@ int mls_leaf_build(struct mls_crypto *c, const struct mls_member *m, const struc
 	size_t start = out->len;
 
 	if (!m->signer.sign || m->n_extensions > MLS_EXTENSIONS_MAX ||
-	    m->n_suites + m->n_extension_types + m->n_extensions > CAPABILITIES_MAX / 2)
+	    m->n_suites + m->n_extension_types + m->n_credential_types + m->n_extensions + m->n_key_package_extensions >
+		    CAPABILITIES_MAX / 2)
 		return CV_EINVAL;
 	mls_put_span(out, p->encryption_key);
 	mls_put_span(out, m->signature_key);

@@ -23,32 +23,45 @@ int mls_stage_push(struct stage *s, const struct staged *p)
 	return 0;
 }
 
+/*
+ * No list may have one proposal twice, of whatever type. By reference that is told here: a few bytes each must not buy
+ * thousands of signature checks of one KeyPackage.
+ */
+static int take_kept(const struct mls_group *g, struct cv_span ref, uint8_t *taken, struct staged *ret)
+{
+	size_t at;
+
+	if (!mls_find_kept(g, ref, &at))
+		return CV_ENOTFOUND;
+	if (taken[at])
+		return CV_EINVAL;
+	taken[at] = 1;
+	ret->p = g->kept[at]->p;
+	ret->from = g->kept[at]->from;
+	ret->by_reference = true;
+	return 0;
+}
+
 int mls_stage_read(struct stage *s, struct cv_span proposals)
 {
+	uint8_t *taken = cv_calloc(s->g->n_kept + 1, 1);
 	struct proposal_or_ref p;
 	struct cv_reader r;
-	int err = 0;
+	int err = taken ? 0 : CV_ENOMEM;
 
 	cv_reader_init(&r, proposals.data, proposals.len);
 	while (!err && r.left) {
 		struct staged one = {.from = s->committer};
-		const struct kept_proposal *k;
 
 		err = mls_get_proposal_or_ref(&r, &p);
-		if (err)
-			break;
-		if (p.kind == BY_REFERENCE) {
-			k = mls_find_kept(s->g, p.ref);
-			if (!k)
-				return CV_ENOTFOUND;
-			one.p = k->p;
-			one.from = k->from;
-			one.by_reference = true;
-		} else {
+		if (!err && p.kind == BY_REFERENCE)
+			err = take_kept(s->g, p.ref, taken, &one);
+		else if (!err)
 			one.p = p.value;
-		}
-		err = mls_stage_push(s, &one);
+		if (!err)
+			err = mls_stage_push(s, &one);
 	}
+	cv_free(taken);
 	return err;
 }
 

@@ -26,6 +26,40 @@ static int put_remove(struct cv_buf *b, uint32_t index)
 	return cv_buf_put_u32(b, index);
 }
 
+static int put_extensions(struct cv_buf *b, const struct mls_extension *extensions, size_t n_extensions)
+{
+	cv_buf_put_u16(b, MLS_PROPOSAL_GROUP_CONTEXT_EXTENSIONS);
+	mls_put_extensions(b, extensions, n_extensions);
+	return cv_buf_status(b);
+}
+
+static int put_psk(struct cv_buf *b, size_t nh, const struct cv_rng *rng, const struct mls_psk_question *psk)
+{
+	uint8_t nonce[DIGEST_MAX];
+	struct psk_id id = {.usage = psk->usage,
+			    .id = psk->psk_id,
+			    .group_id = psk->group_id,
+			    .epoch = psk->epoch,
+			    .nonce = SPAN(nonce, nh)};
+	int err = cv_rng_fill(rng, nonce, nh);
+
+	if (err)
+		return err;
+	cv_buf_put_u16(b, MLS_PROPOSAL_PSK);
+	mls_put_psk_id(b, &id);
+	return cv_buf_status(b);
+}
+
+static int put_reinit(struct cv_buf *b, const struct mls_reinit *reinit)
+{
+	cv_buf_put_u16(b, MLS_PROPOSAL_REINIT);
+	mls_put_span(b, reinit->group_id);
+	cv_buf_put_u16(b, MLS_VERSION);
+	cv_buf_put_u16(b, reinit->suite);
+	mls_put_extensions(b, reinit->extensions, reinit->n_extensions);
+	return cv_buf_status(b);
+}
+
 /* --- from a member --- */
 
 /* Signs, protects and keeps the proposal in `body`, which is consumed. */
@@ -116,27 +150,16 @@ int mls_group_propose_extensions(struct mls_group *g, const struct mls_extension
 	struct cv_buf body;
 
 	cv_buf_init(&body, MLS_MESSAGE_MAX);
-	cv_buf_put_u16(&body, MLS_PROPOSAL_GROUP_CONTEXT_EXTENSIONS);
-	mls_put_extensions(&body, extensions, n_extensions);
-	return send_body(g, &body, cv_buf_status(&body), authenticated_data, out);
+	return send_body(g, &body, put_extensions(&body, extensions, n_extensions), authenticated_data, out);
 }
 
 int mls_group_propose_psk(struct mls_group *g, const struct mls_psk_question *psk, struct cv_span authenticated_data,
 			  struct cv_buf *out)
 {
-	uint8_t nonce[DIGEST_MAX];
-	struct psk_id id = {.usage = psk->usage,
-			    .id = psk->psk_id,
-			    .group_id = psk->group_id,
-			    .epoch = psk->epoch,
-			    .nonce = SPAN(nonce, g->crypto.suite->nh)};
 	struct cv_buf body;
-	int err = cv_rng_fill(g->crypto.rng, nonce, g->crypto.suite->nh);
 
 	cv_buf_init(&body, MLS_MESSAGE_MAX);
-	cv_buf_put_u16(&body, MLS_PROPOSAL_PSK);
-	mls_put_psk_id(&body, &id);
-	return send_body(g, &body, err ? err : cv_buf_status(&body), authenticated_data, out);
+	return send_body(g, &body, put_psk(&body, g->crypto.suite->nh, g->crypto.rng, psk), authenticated_data, out);
 }
 
 int mls_group_propose_reinit(struct mls_group *g, const struct mls_reinit *reinit, struct cv_span authenticated_data,
@@ -145,12 +168,7 @@ int mls_group_propose_reinit(struct mls_group *g, const struct mls_reinit *reini
 	struct cv_buf body;
 
 	cv_buf_init(&body, MLS_MESSAGE_MAX);
-	cv_buf_put_u16(&body, MLS_PROPOSAL_REINIT);
-	mls_put_span(&body, reinit->group_id);
-	cv_buf_put_u16(&body, MLS_VERSION);
-	cv_buf_put_u16(&body, reinit->suite);
-	mls_put_extensions(&body, reinit->extensions, reinit->n_extensions);
-	return send_body(g, &body, cv_buf_status(&body), authenticated_data, out);
+	return send_body(g, &body, put_reinit(&body, reinit), authenticated_data, out);
 }
 
 /* --- from outside: always PublicMessage, without a GroupContext in the signature --- */
@@ -198,6 +216,16 @@ static int send_external(const struct mls_external_proposer *from, struct cv_buf
 					 .content_type = MLS_CONTENT_PROPOSAL,
 					 .body = SPAN(body->data, body->len)};
 
+	struct proposal p;
+	struct cv_reader r;
+
+	cv_reader_init(&r, body->data, body->len);
+	if (!err)
+		err = mls_get_proposal(&r, &p);
+	if (!err && p.type == MLS_PROPOSAL_GROUP_CONTEXT_EXTENSIONS)
+		err = mls_check_context_extensions(p.extensions);
+	if (!err && p.type == MLS_PROPOSAL_REINIT)
+		err = mls_check_context_extensions(p.reinit.extensions);
 	if (!err)
 		err = send_outside(&content, &from->signer, out);
 	cv_buf_done(body);
@@ -218,4 +246,34 @@ int mls_external_propose_remove(const struct mls_external_proposer *from, uint32
 
 	cv_buf_init(&body, MLS_MESSAGE_MAX);
 	return send_external(from, &body, put_remove(&body, index), out);
+}
+
+int mls_external_propose_psk(const struct mls_external_proposer *from, const struct mls_psk_question *psk,
+			     const struct cv_rng *rng, struct cv_buf *out)
+{
+	const struct mls_suite *suite = mls_suite_find(from->suite);
+	struct cv_buf body;
+
+	if (!suite)
+		return CV_EUNSUPPORTED;
+	cv_buf_init(&body, MLS_MESSAGE_MAX);
+	return send_external(from, &body, put_psk(&body, suite->nh, rng, psk), out);
+}
+
+int mls_external_propose_extensions(const struct mls_external_proposer *from, const struct mls_extension *extensions,
+				    size_t n_extensions, struct cv_buf *out)
+{
+	struct cv_buf body;
+
+	cv_buf_init(&body, MLS_MESSAGE_MAX);
+	return send_external(from, &body, put_extensions(&body, extensions, n_extensions), out);
+}
+
+int mls_external_propose_reinit(const struct mls_external_proposer *from, const struct mls_reinit *reinit,
+				struct cv_buf *out)
+{
+	struct cv_buf body;
+
+	cv_buf_init(&body, MLS_MESSAGE_MAX);
+	return send_external(from, &body, put_reinit(&body, reinit), out);
 }

@@ -92,7 +92,8 @@ int mls_keep_proposal(struct mls_group *g, struct cv_span ref, const struct send
 		      struct cv_span raw) CV_NODISCARD;
 /* Takes the last one back. */
 void mls_drop_proposal(struct mls_group *g);
-const struct kept_proposal *mls_find_kept(const struct mls_group *g, struct cv_span ref);
+/* Its place in g->kept. */
+bool mls_find_kept(const struct mls_group *g, struct cv_span ref, size_t *ret_at);
 /* CV_ELIMIT after MLS_OWN_UPDATES_MAX. */
 int mls_keep_update(struct mls_group *g, const struct mls_hpke_key *key, struct mls_signer signer) CV_NODISCARD;
 /* Takes the last one back: its proposal has not become one. */

@@ -214,6 +214,101 @@ int forge_commit(struct mls_group *g, struct cv_span proposals, enum forgery wha
 	return err;
 }
 
+/* --- from outside --- */
+
+/* The group as somebody outside sees it. */
+static int look_in(const struct mls_group_options *options, const struct group_info *gi, struct mls_group **ret)
+{
+	struct mls_group *g;
+	int err = mls_group_new(options, gi->context.suite, &g);
+
+	if (err)
+		return err;
+	err = mls_join_tree(g, gi, SPAN_NONE, &g->cur);
+	if (err) {
+		mls_group_free(g);
+		return err;
+	}
+	g->cur->own = UINT32_MAX;
+	*ret = g;
+	return mls_transcript_interim(&g->crypto, g->cur->gc.confirmed_transcript_hash,
+				      SPAN(g->cur->confirmation_tag, g->crypto.suite->nh), g->cur->interim);
+}
+
+/* ExternalInit and the others, staged without a word about whether they go together; a leaf for the member. */
+static int stage_external(struct stage *s, const struct mls_member *member, struct cv_span pub, struct cv_span more,
+			  struct cv_buf *list)
+{
+	struct mls_crypto *c = &s->g->crypto;
+	struct leaf_parts parts = {.source = MLS_LEAF_UPDATE, .group_id = s->g->cur->gc.group_id};
+	uint8_t kem_output[MLS_PUBLIC_MAX];
+	struct mls_hpke_key key = {0};
+	struct cv_buf leaf;
+	int err = mls_hpke_external_send(c, pub, kem_output, &s->init_secret);
+
+	cv_buf_put_u8(list, BY_VALUE);
+	cv_buf_put_u16(list, MLS_PROPOSAL_EXTERNAL_INIT);
+	cv_buf_put_vec(list, kem_output, c->suite->npk);
+	mls_put_span_raw(list, more);
+	if (!err)
+		err = mls_stage_read(s, SPAN(list->data, list->len));
+	if (!err) {
+		err = mls_stage_validate(s) == CV_ENOMEM ? CV_ENOMEM : 0;
+		if (!err)
+			err = mls_stage_apply(s);
+	}
+	cv_buf_init(&leaf, 1 << 20);
+	if (!err)
+		err = mls_kem_generate(c, &key);
+	parts.encryption_key = SPAN(key.pub, key.pub_len);
+	if (!err)
+		err = mls_leaf_build(c, member, &parts, &leaf);
+	if (!err)
+		err = mls_tree_add(s->next->tree, SPAN(leaf.data, leaf.len), &s->next->own);
+	if (!err)
+		s->committer.index = s->next->own;
+	mls_hpke_key_wipe(&key);
+	cv_buf_done(&leaf);
+	return err;
+}
+
+int forge_external(struct mls_group *g, const struct mls_group_options *options, const struct mls_member *member,
+		   struct cv_span more, struct cv_buf *commit)
+{
+	struct stage s = {.own = true, .committer = {.type = MLS_SENDER_NEW_MEMBER_COMMIT}};
+	struct commit_message m = {0};
+	struct new_path path = {0};
+	struct cv_buf info, list;
+	struct mls_hpke_key pair = {0};
+	struct mls_message gi;
+	int err;
+
+	cv_buf_init(&info, 1 << 20);
+	cv_buf_init(&list, 1 << 20);
+	err = mls_group_info(g, true, &info);
+	if (!err)
+		err = mls_get_message(SPAN(info.data, info.len), &gi);
+	if (!err)
+		err = mls_kem_derive(&g->crypto, mls_secret_span(&g->cur->secrets.external), &pair);
+	if (!err)
+		err = look_in(options, &gi.group_info, &s.g);
+	if (!err)
+		err = stage_external(&s, member, SPAN(pair.pub, pair.pub_len), more, &list);
+	if (!err)
+		err = mls_commit_prepare(&s, member, SPAN(list.data, list.len), true, MLS_PUBLIC_MESSAGE, &path, &m);
+	if (!err)
+		err = mls_commit_protect(&s, &m, commit);
+	g = s.g;
+	mls_commit_message_done(&m);
+	mls_path_wipe(&path);
+	mls_hpke_key_wipe(&pair);
+	mls_stage_done(&s);
+	mls_group_free(g);
+	cv_buf_done(&info);
+	cv_buf_done(&list);
+	return err;
+}
+
 /* --- GroupInfo --- */
 
 int forge_group_info_as(struct mls_group *g, const struct group_info *gi, struct cv_buf *out)

@@ -43,6 +43,13 @@ enum forgery {
 int forge_commit(struct mls_group *g, struct cv_span proposals, enum forgery what, struct cv_buf *commit,
 		 struct cv_buf *welcome) CV_NODISCARD;
 
+/*
+ * An external commit of the member's, from the GroupInfo that `g` gives, with `more` (content of a list of proposals)
+ * behind its ExternalInit, whatever the rules say of them. All its hashes and tags are right.
+ */
+int forge_external(struct mls_group *g, const struct mls_group_options *options, const struct mls_member *member,
+		   struct cv_span more, struct cv_buf *commit) CV_NODISCARD;
+
 /* Signs a GroupInfo anew in the member's name, and appends it as an MLSMessage. */
 int forge_group_info_as(struct mls_group *g, const struct group_info *gi, struct cv_buf *out) CV_NODISCARD;
 /* A GroupInfo signed by the member over a tree that `spoil` has changed; hash and context fit the changed tree. */

@@ -109,6 +109,65 @@ static void test_external_senders(void **state)
 	trio_done(&t);
 }
 
+/* Everything that a sender from outside may ask for, section 12.1.8, and what no group could take. */
+static void test_external_sender_asks_all(void **state)
+{
+	const struct mls_psk_question psk = {.usage = MLS_PSK_EXTERNAL, .psk_id = TEXT("id")};
+	const struct mls_reinit next = {.group_id = TEXT("next"), .suite = 3};
+	const struct mls_extension twice[] = {{.type = 0xf001}, {.type = 0xf001}},
+				   bad = {.type = MLS_EXT_REQUIRED_CAPABILITIES, .data = TEXT("?")};
+	struct mls_external_proposer from = {.suite = 1, .group_id = TEXT("trio")};
+	struct mls_extension ext = {.type = MLS_EXT_EXTERNAL_SENDERS};
+	struct mls_external_sender sender;
+	struct person server;
+	struct cv_buf list, p;
+	struct trio t;
+
+	trio_init(&t, 55);
+	person_init(&server, &t.w, 1, "server");
+	cv_buf_init(&list, 4096);
+	cv_buf_init(&p, 1 << 20);
+	sender = (struct mls_external_sender){server.member.signature_key, server.member.credential};
+	assert_int_equal(mls_external_senders(&sender, 1, &list), 0);
+	ext.data = SPAN_OF(list);
+	commit_all(&t.a, &t.b, &t.c,
+		   &(struct mls_commit){.set_extensions = true, .extensions = &ext, .n_extensions = 1});
+	from.signer = server.member.signer;
+	from.epoch = mls_group_epoch(t.a.group);
+	t.a.psk_id = t.b.psk_id = t.c.psk_id = psk.psk_id;
+	t.a.psk = t.b.psk = t.c.psk = TEXT("a shared secret");
+	assert_int_equal(mls_external_propose_psk(&from, &psk, &t.w.rng, &p), 0);
+	assert_int_equal(person_process(&t.a, &p) | person_process(&t.b, &p) | person_process(&t.c, &p), 0);
+	cv_buf_reset(&p);
+	assert_int_equal(mls_external_propose_extensions(&from, NULL, 0, &p), 0);
+	assert_int_equal(person_process(&t.a, &p) | person_process(&t.b, &p) | person_process(&t.c, &p), 0);
+	assert_int_equal(mls_group_n_proposals(t.a.group), 2);
+	commit_all(&t.a, &t.b, &t.c, &(struct mls_commit){0});
+	assert_int_equal(mls_group_extensions(t.b.group).len, 0);
+	commit_all(&t.a, &t.b, &t.c,
+		   &(struct mls_commit){.set_extensions = true, .extensions = &ext, .n_extensions = 1});
+	from.epoch = mls_group_epoch(t.a.group);
+	cv_buf_reset(&p);
+	/* The appended message is taken off again. */
+	assert_int_equal(mls_external_propose_extensions(&from, twice, 2, &p), CV_EFORMAT);
+	assert_int_equal(mls_external_propose_extensions(&from, &bad, 1, &p), CV_ETRUNCATED);
+	assert_int_equal(
+		mls_external_propose_reinit(&from, &(struct mls_reinit){.extensions = twice, .n_extensions = 2}, &p),
+		CV_EFORMAT);
+	from.suite = 99;
+	assert_int_equal(mls_external_propose_psk(&from, &psk, &t.w.rng, &p), CV_EUNSUPPORTED);
+	from.suite = 1;
+	assert_int_equal(p.len, 0);
+	assert_int_equal(mls_external_propose_reinit(&from, &next, &p), 0);
+	assert_int_equal(person_process(&t.a, &p) | person_process(&t.b, &p) | person_process(&t.c, &p), 0);
+	commit_all(&t.a, &t.b, &t.c, &(struct mls_commit){0});
+	assert_false(mls_group_active(t.c.group));
+	cv_buf_done(&list);
+	cv_buf_done(&p);
+	person_done(&server);
+	trio_done(&t);
+}
+
 static void test_newcomer_asks(void **state)
 {
 	struct trio t;
@@ -221,8 +280,11 @@ static void test_branch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_external_join), cmocka_unit_test(test_external_senders),
-		cmocka_unit_test(test_newcomer_asks), cmocka_unit_test(test_reinit),
+		cmocka_unit_test(test_external_join),
+		cmocka_unit_test(test_external_senders),
+		cmocka_unit_test(test_newcomer_asks),
+		cmocka_unit_test(test_reinit),
+		cmocka_unit_test(test_external_sender_asks_all),
 		cmocka_unit_test(test_branch),
 	};
 

@@ -211,6 +211,50 @@ static void test_greased_group(void **state)
 	assert_int_equal(offered(x, greased_context), CV_EUNSUPPORTED);
 }
 
+/* Dave's answer to a Welcome into a group with this in its context. */
+static int welcomed(struct cast *x, struct cv_span extensions)
+{
+	struct mls_commit_output out;
+	struct group_context gc;
+	struct epoch copy = {0};
+	struct cv_span add;
+	int err;
+
+	mls_group_free(x->a.group);
+	mls_group_free(x->d.group);
+	x->a.group = x->d.group = NULL;
+	person_create(&x->a, "court");
+	gc = x->a.group->cur->gc;
+	gc.extensions = extensions;
+	cv_buf_init(&copy.context, BUF_MAX);
+	assert_int_equal(mls_epoch_set_context(&copy, &gc), 0);
+	assert_int_equal(mls_epoch_set_context(x->a.group->cur, &copy.gc), 0);
+	cv_buf_done(&copy.context);
+	add = person_offer(&x->d);
+	person_commit(&x->a, &(struct mls_commit){.adds = &add, .n_adds = 1}, &out);
+	err = person_join(&x->d, &out);
+	mls_commit_output_done(&out);
+	return err;
+}
+
+/* The same by Welcome; and a founder cannot do either what it only announces. */
+static void test_greased_welcome(void **state)
+{
+	static const uint16_t types[] = {0x3a3a, 0xf055};
+	static const struct mls_extension greased = {.type = 0x3a3a}, known = {.type = 0xf055};
+	struct cast *x = *state;
+	struct mls_group *g = NULL;
+
+	x->a.member.extension_types = x->d.member.extension_types = types;
+	x->a.member.n_extension_types = x->d.member.n_extension_types = 2;
+	assert_int_equal(welcomed(x, SPAN_STR("\xf0\x55\x00")), 0);
+	assert_int_equal(welcomed(x, SPAN_STR("\x3a\x3a\x00")), CV_EUNSUPPORTED);
+	assert_int_equal(mls_group_create(&x->a.options, 1, &x->a.member, TEXT("court"), &greased, 1, &g),
+			 CV_EUNSUPPORTED);
+	assert_int_equal(mls_group_create(&x->a.options, 1, &x->a.member, TEXT("court"), &known, 1, &g), 0);
+	mls_group_free(g);
+}
+
 /* "the client MUST verify that the root hash of the ratchet tree matches", wherever the tree comes from. */
 static void test_tree_of_another_epoch(void **state)
 {
@@ -416,6 +460,7 @@ int main(void)
 		WITH_CAST(test_group_infos),        WITH_CAST(test_tree_of_another_epoch),
 		WITH_CAST(test_lifetimes_in_trees), WITH_CAST(test_form_of_trees),
 		WITH_CAST(test_meaning_of_trees),   WITH_CAST(test_greased_group),
+		WITH_CAST(test_greased_welcome),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses joins", tests, NULL, NULL);

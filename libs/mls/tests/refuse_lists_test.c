@@ -339,12 +339,34 @@ static void test_key_packages_and_members(void **state)
 	cv_buf_done(&kp);
 }
 
+/* One proposal twice by reference: refused before its KeyPackage is looked at, a thousand times over if need be. */
+static void test_reference_twice(void **state)
+{
+	struct cast *x = *state;
+	struct cv_buf proposal;
+
+	cv_buf_init(&proposal, BUF_MAX);
+	assert_int_equal(mls_group_propose_add(x->a.group, person_offer(&x->d), NOTHING, &proposal), 0);
+	assert_int_equal(person_process(&x->b, &proposal), 0);
+	x->b.leaf_answer = CV_EDENIED; /* would be the answer to whoever looks */
+	for (int times = 2; times; times--) {
+		for (int i = 0; i < times; i++) {
+			cv_buf_put_u8(&x->list, BY_REFERENCE);
+			cv_buf_put_vec(&x->list, x->a.group->kept[0]->ref, 32);
+		}
+		cast_commit_list(x);
+		cast_refused(x, times == 2 ? CV_EINVAL : CV_EDENIED);
+	}
+	cv_buf_done(&proposal);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_CAST(test_control),         WITH_CAST(test_lists),        WITH_CAST(test_removals),
-		WITH_CAST(test_update_by_value), WITH_CAST(test_key_packages), WITH_CAST(test_key_packages_and_members),
-		WITH_CAST(test_leaf_signature),
+		WITH_CAST(test_control),        WITH_CAST(test_lists),
+		WITH_CAST(test_removals),       WITH_CAST(test_update_by_value),
+		WITH_CAST(test_key_packages),   WITH_CAST(test_key_packages_and_members),
+		WITH_CAST(test_leaf_signature), WITH_CAST(test_reference_twice),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses lists", tests, NULL, NULL);

@@ -156,6 +156,28 @@ static void test_external_commit_signature(void **state)
 	cv_buf_done(&made);
 }
 
+static uint32_t place_of(struct person *p)
+{
+	return mls_group_own_index(p->group);
+}
+
+/* Section 12.2: from outside "at most one Remove proposal"; two members out at one stroke would otherwise go through.
+ */
+static void test_external_commit_removes_two(void **state)
+{
+	struct cast *x = *state;
+
+	put_remove(&x->list, place_of(&x->a));
+	put_remove(&x->list, place_of(&x->c));
+	assert_int_equal(forge_external(x->b.group, &x->d.options, &x->d.member, SPAN_OF(x->list), &x->msg), 0);
+	cast_refused(x, CV_EINVAL);
+	/* The control: one of them. */
+	put_remove(&x->list, place_of(&x->c));
+	assert_int_equal(forge_external(x->b.group, &x->d.options, &x->d.member, SPAN_OF(x->list), &x->msg), 0);
+	assert_int_equal(person_process(&x->b, &x->msg), 0);
+	assert_int_equal(mls_group_n_members(x->b.group), 3);
+}
+
 /* --- Update --- */
 
 struct wrong_update {
@@ -231,6 +253,28 @@ static void test_updates(void **state)
 	assert_int_equal(person_process(&x->b, &x->msg), CV_EDENIED);
 }
 
+/* "types other than the above MUST be rejected" (12.1.8): Alice's own good Update, sent on by the external sender 0. */
+static void test_update_from_outside(void **state)
+{
+	struct sender from = {.type = MLS_SENDER_EXTERNAL, .index = 0};
+	struct cast *x = *state;
+
+	let_dave_propose(x);
+	assert_int_equal(place_of(&x->a), from.index);
+	put_update(x, &(struct wrong_update){.source = MLS_LEAF_UPDATE});
+	assert_int_equal(forge_message_as(x->a.group, &from, &x->d.member.signer, MLS_PUBLIC_MESSAGE,
+					  MLS_CONTENT_PROPOSAL, SPAN_OF(x->body), SPAN_NONE, &x->msg),
+			 0);
+	cast_refused(x, CV_EINVAL);
+	assert_int_equal(mls_group_n_proposals(x->b.group), 0);
+	/* The control: Alice herself. */
+	put_update(x, &(struct wrong_update){.source = MLS_LEAF_UPDATE});
+	assert_int_equal(forge_message(x->a.group, MLS_PUBLIC_MESSAGE, MLS_CONTENT_PROPOSAL, SPAN_OF(x->body),
+				       SPAN_NONE, &x->msg),
+			 0);
+	assert_int_equal(person_process(&x->b, &x->msg), 0);
+}
+
 /* Proposals and commits count in their epoch alone (sections 12.1 and 12.4.2), application data for a while. */
 static void test_past_epochs(void **state)
 {
@@ -256,9 +300,14 @@ static void test_past_epochs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_CAST(test_external_sender),   WITH_CAST(test_new_member_proposal),
-		WITH_CAST(test_new_member_commit), WITH_CAST(test_external_commit_signature),
-		WITH_CAST(test_updates),           WITH_CAST(test_past_epochs),
+		WITH_CAST(test_external_sender),
+		WITH_CAST(test_new_member_proposal),
+		WITH_CAST(test_new_member_commit),
+		WITH_CAST(test_external_commit_signature),
+		WITH_CAST(test_updates),
+		WITH_CAST(test_past_epochs),
+		WITH_CAST(test_update_from_outside),
+		WITH_CAST(test_external_commit_removes_two),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses senders", tests, NULL, NULL);

@@ -50,13 +50,23 @@ struct mls_external_proposer {
 	struct mls_signer signer;
 };
 /*
- * Proposals from an external sender, RFC 9420 section 12.1.8.1. Each appends a PublicMessage. Whether the group takes
- * it is seen there. CV_ELIMIT, CV_ENOMEM, or the signer's error; _add also decoding errors, and CV_EINVAL when
- * `key_package` is a message of another kind (its signatures are not verified here).
+ * Proposals from an external sender, RFC 9420 section 12.1.8.1: all the types that it may send. Each appends a
+ * PublicMessage. Whether the group takes it is seen there. CV_ELIMIT, CV_ENOMEM, or the signer's error; _add also
+ * decoding errors, and CV_EINVAL when `key_package` is a message of another kind (its signatures are not verified
+ * here).
  */
 CV_PUBLIC int mls_external_propose_add(const struct mls_external_proposer *from, struct cv_span key_package,
 				       struct cv_buf *out) CV_NODISCARD;
 CV_PUBLIC int mls_external_propose_remove(const struct mls_external_proposer *from, uint32_t index,
+					  struct cv_buf *out) CV_NODISCARD;
+/* `rng` makes the nonce. CV_EUNSUPPORTED: from->suite is not known; CV_ECRYPTO. */
+CV_PUBLIC int mls_external_propose_psk(const struct mls_external_proposer *from, const struct mls_psk_question *psk,
+				       const struct cv_rng *rng, struct cv_buf *out) CV_NODISCARD;
+/* Lists of GroupContext extensions. CV_EFORMAT: a type twice; decoding errors in what the RFC defines. */
+CV_PUBLIC int mls_external_propose_extensions(const struct mls_external_proposer *from,
+					      const struct mls_extension *extensions, size_t n_extensions,
+					      struct cv_buf *out) CV_NODISCARD;
+CV_PUBLIC int mls_external_propose_reinit(const struct mls_external_proposer *from, const struct mls_reinit *reinit,
 					  struct cv_buf *out) CV_NODISCARD;
 
 /* After a commit with ReInit: what the next group must be. Spans are borrowed from the group. */

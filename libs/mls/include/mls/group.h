@@ -46,7 +46,7 @@ CV_PUBLIC int mls_group_create(const struct mls_group_options *options, uint16_t
 struct mls_join {
 	struct cv_span welcome; /* the MLSMessage */
 	const struct mls_key_package
-		*key_package;        /* the one of ours that it is for (see mls_welcome_ref); borrowed for the call */
+		*key_package;        /* the one of ours that it is for (see mls_welcome_next); borrowed for the call */
 	struct mls_signer signer;    /* for the key package's signature key */
 	struct cv_span ratchet_tree; /* when the Welcome carries none; else empty */
 	struct cv_span expected_group_id; /* when not empty: refuse any other with CV_EDENIED */

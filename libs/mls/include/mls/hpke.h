@@ -5,6 +5,8 @@
 
 #include <mls/types.h>
 
+#define MLS_HPKE_MAX (1u << 30) /* info, additional data, plaintext and ciphertext, each in bytes */
+
 /* A key pair (NIST curves: uncompressed point; the scalar in as many bytes as the order has). Holds a secret: wipe it.
  */
 struct mls_hpke_key {
@@ -23,9 +25,10 @@ CV_PUBLIC int mls_hpke_derive(uint16_t suite, const void *ikm, size_t len, struc
 CV_PUBLIC void mls_hpke_key_wipe(struct mls_hpke_key *k);
 
 /*
- * One message to `pub` (SealBase, RFC 9180 section 6.1): appends `enc` to one buffer, the ciphertext (plaintext + 16
- * bytes) to the other. CV_EINVAL: `pub` is no public key of the suite (length, not on the curve, of small order);
- * CV_EUNSUPPORTED: suite not known; CV_ELIMIT, CV_ENOMEM, CV_ECRYPTO.
+ * One message to `pub` (SealBase, RFC 9180 section 6.1; a context of its own, so no sequence number): appends `enc` to
+ * one buffer, the ciphertext (plaintext + 16 bytes) to the other. CV_EINVAL: `pub` is no public key of the suite
+ * (length, not on the curve, of small order); CV_EUNSUPPORTED: suite not known; CV_ELIMIT (also: something is longer
+ * than MLS_HPKE_MAX), CV_ENOMEM, CV_ECRYPTO.
  */
 CV_PUBLIC int mls_hpke_seal(uint16_t suite, const struct cv_rng *rng, struct cv_span pub, struct cv_span info,
 			    struct cv_span aad, struct cv_span plaintext, struct cv_buf *enc,

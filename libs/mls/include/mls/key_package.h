@@ -5,15 +5,18 @@
 
 #include <mls/types.h>
 
-/* A KeyPackage of our own: the public message and the private keys that a Welcome needs. Use each for one group. */
+/*
+ * A KeyPackage of our own: the public message and the private keys that a Welcome needs. Use each for one group, and
+ * free it once that group is joined: with its init key whoever has the Welcome could read on (RFC 9420 section 16.8).
+ */
 struct mls_key_package;
 
 /*
  * Makes one. Its validity is [not_before, not_after] in seconds (RFC 9420 section 7.2; give not_before a margin for
- * others' clocks, an hour is usual). *ret is for mls_key_package_free. CV_EINVAL: not_after before not_before, no
- * signer, or a member with more capabilities or extensions than a leaf may have; CV_EUNSUPPORTED: suite not known;
- * CV_EFORMAT: a malformed credential, or an
- * extension given twice; CV_ELIMIT, CV_ENOMEM, CV_ECRYPTO, or the signer's error.
+ * others' clocks, an hour is usual). Its own extensions are member->key_package_extensions. *ret is for
+ * mls_key_package_free. CV_EINVAL: not_after before not_before, no signer, or a member with more capabilities or
+ * extensions than a leaf may have; CV_EUNSUPPORTED: suite not known; CV_EFORMAT: a malformed credential, or an
+ * extension given twice in one list; CV_ELIMIT, CV_ENOMEM, CV_ECRYPTO, or the signer's error.
  */
 CV_PUBLIC int mls_key_package_new(const struct mls_env *env, uint16_t suite, const struct mls_member *member,
 				  uint64_t not_before, uint64_t not_after, struct mls_key_package **ret) CV_NODISCARD;

@@ -35,9 +35,10 @@ struct mls_peek {
 /* The whole message must be well-formed: CV_EFORMAT, CV_ETRUNCATED, CV_ETRAILING, CV_ELIMIT, CV_EUNSUPPORTED. */
 CV_PUBLIC int mls_peek(const void *msg, size_t len, struct mls_peek *ret) CV_NODISCARD;
 /*
- * The i-th KeyPackageRef that a Welcome is for (as mls_key_package_ref), borrowed from the message. CV_ENOTFOUND past
- * the last; CV_EINVAL: no Welcome; else as mls_peek.
+ * Walks the KeyPackageRefs that a Welcome is for (as mls_key_package_ref): *at starts at 0 and is moved on. Borrowed
+ * from the message. CV_ENOTFOUND: there are no more; CV_EINVAL: no Welcome, or *at is not from here; else as mls_peek
+ * (the message is checked as a whole at 0).
  */
-CV_PUBLIC int mls_welcome_ref(const void *msg, size_t len, size_t i, struct cv_span *ret_ref) CV_NODISCARD;
+CV_PUBLIC int mls_welcome_next(const void *msg, size_t len, size_t *at, struct cv_span *ret_ref) CV_NODISCARD;
 
 #endif

@@ -208,16 +208,21 @@ struct mls_member {
 	struct cv_span signature_key;
 	struct mls_signer signer;
 	/*
-	 * Capabilities beside the suite in use and the RFC's defaults. Types of `extensions` are added by themselves,
-	 * and so is the credential's type. MLS_CREDENTIAL_BASIC and _X509 are always announced.
+	 * Capabilities beside the suite in use and the RFC's defaults. Types of both lists of extensions below are
+	 * added by themselves, and so is the credential's type. MLS_CREDENTIAL_BASIC and _X509 are always announced.
 	 */
 	const uint16_t *suites;
 	size_t n_suites;
 	const uint16_t *extension_types;
 	size_t n_extension_types;
+	const uint16_t *credential_types;
+	size_t n_credential_types;
 	/* The leaf's own extensions. */
 	const struct mls_extension *extensions;
 	size_t n_extensions;
+	/* Those of a KeyPackage, beside its leaf: mls_key_package_new puts them in. A leaf announces their types. */
+	const struct mls_extension *key_package_extensions;
+	size_t n_key_package_extensions;
 	/* Mix GREASE values (RFC 9420 section 13.5) into the capabilities. */
 	bool grease;
 };
