@@ -17,7 +17,7 @@ void mls_framed_done(struct framed *f)
 
 int mls_framed_encode(struct framed *f)
 {
-	cv_buf_init(&f->encoded, FRAME_MAX);
+	cv_buf_init_secret(&f->encoded, FRAME_MAX);
 	mls_put_framed_content(&f->encoded, &f->content);
 	f->content.raw = SPAN(f->encoded.data, f->encoded.len);
 	return cv_buf_status(&f->encoded);

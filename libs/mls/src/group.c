@@ -389,7 +389,6 @@ int mls_group_encrypt(struct mls_group *g, struct cv_span plaintext, struct cv_s
 		err = mls_framed_sign(&f, &g->cur->signer, SPAN(g->cur->context.data, g->cur->context.len));
 	if (!err)
 		err = mls_framed_protect(&f, g->cur, &g->crypto, &g->opt, out);
-	cv_wipe(f.encoded.data, f.encoded.len);
 	mls_framed_done(&f);
 	return err;
 }

@@ -214,7 +214,7 @@ int mls_crypto_sign(const struct mls_signer *signer, const char *label, const st
 	struct cv_buf b;
 	int err;
 
-	cv_buf_init(&b, MLS_MESSAGE_MAX + 1024);
+	cv_buf_init_secret(&b, MLS_MESSAGE_MAX + 1024); /* application data is signed in the clear */
 	err = sign_content(label, parts, n, &b);
 	if (!err)
 		err = signer->sign(signer->ctx, b.data, b.len, ret_sig, ret_len);
@@ -228,7 +228,7 @@ int mls_crypto_verify(struct mls_crypto *c, struct cv_span pub, const char *labe
 	struct cv_buf b;
 	int err;
 
-	cv_buf_init(&b, MLS_MESSAGE_MAX + 1024);
+	cv_buf_init_secret(&b, MLS_MESSAGE_MAX + 1024); /* application data is signed in the clear */
 	err = sign_content(label, parts, n, &b);
 	if (!err)
 		err = mls_crypto_verify_plain(c, pub, SPAN(b.data, b.len), sig);

@@ -2,6 +2,8 @@
 /* <mls/hpke.h> as others use it: every suite there and back, and each error that the header promises. */
 #include "helper.h"
 
+#include "../src/crypto.h"
+
 #define SUITES  7
 #define BUF_MAX 4096
 
@@ -123,6 +125,52 @@ static void test_bad_keys(void **state)
 	}
 }
 
+/* A private key out of its range is none; one that is not clamped is the one that it becomes (RFC 9180 7.1.2). */
+static void test_private_keys(void **state)
+{
+	for (uint16_t suite = 1; suite <= SUITES; suite++) {
+		struct letter l;
+		size_t n;
+
+		letter_init(&l, suite);
+		n = l.key.priv.len;
+		if (l.key.pub[0] == 4 && l.key.pub_len > 56) {
+			memset(l.key.priv.data, 0, n);
+			assert_int_equal(open_ct(&l, SPAN_OF(l.ct)), CV_EINVAL);
+			memset(l.key.priv.data, 0xff, n);
+			assert_int_equal(open_ct(&l, SPAN_OF(l.ct)), CV_EINVAL);
+		} else {
+			l.key.priv.data[0] ^= n == 32 ? 7 : 3;
+			l.key.priv.data[n - 1] ^= n == 32 ? 0xc0 : 0x80;
+			assert_int_equal(open_ct(&l, SPAN_OF(l.ct)), 0);
+			l.key.priv.data[1] ^= 1;
+			assert_int_equal(open_ct(&l, SPAN_OF(l.ct)), CV_EAUTH);
+		}
+		letter_done(&l);
+	}
+}
+
+/* "L has a maximum value of 255*Nh" (5.3). */
+static void test_long_exports(void **state)
+{
+	static uint8_t out[255 * MLS_HASH_MAX + 1];
+	static const struct cv_secret shared = {.len = 32};
+	struct hpke_info info;
+	struct mls_crypto c;
+	struct hpke_ctx h;
+
+	for (uint16_t suite = 1; suite <= SUITES; suite++) {
+		size_t max = 255 * mls_suite_hash_len(suite);
+
+		assert_int_equal(mls_crypto_init(&c, suite, NULL), 0);
+		assert_int_equal(mls_hpke_info_init(&c, TEXT("info"), &info), 0);
+		assert_int_equal(mls_hpke_setup(&c, &shared, &info, true, &h), 0);
+		assert_int_equal(mls_hpke_export(&c, &h, TEXT("context"), out, max), 0);
+		assert_int_equal(mls_hpke_export(&c, &h, TEXT("context"), out, max + 1), CV_EINVAL);
+		mls_crypto_done(&c);
+	}
+}
+
 static int no_randomness(void *ctx, uint8_t *out, size_t len)
 {
 	return CV_ECRYPTO;
@@ -174,8 +222,8 @@ static void test_other_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_there_and_back),
-		cmocka_unit_test(test_bad_keys),
+		cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_bad_keys),
+		cmocka_unit_test(test_private_keys),   cmocka_unit_test(test_long_exports),
 		cmocka_unit_test(test_other_errors),
 	};
 

@@ -238,6 +238,49 @@ static void test_member_without_the_extension(void **state)
 	}
 }
 
+/*
+ * A group of Alice and Bob that requires f055: Dave, who lacks it, cannot be added, nor be proposed or join; a commit
+ * that also drops the requirement may add him, for "the new extensions MUST be used when evaluating other proposals".
+ */
+static void test_requirement_of_the_group(void **state)
+{
+	static const uint16_t types[] = {0xf055};
+	const struct mls_extension required = {.type = MLS_EXT_REQUIRED_CAPABILITIES,
+					       .data = TEXT("\x02\xf0\x55\x00\x00")};
+	struct cast *x = *state;
+	struct mls_commit what = {.n_adds = 1};
+	struct mls_commit_output out;
+	struct cv_span add;
+
+	mls_group_free(x->a.group);
+	mls_group_free(x->b.group);
+	x->a.group = x->b.group = NULL;
+	x->a.member.extension_types = x->b.member.extension_types = types;
+	x->a.member.n_extension_types = x->b.member.n_extension_types = 1;
+	assert_int_equal(mls_group_create(&x->a.options, 1, &x->a.member, TEXT("court"), &required, 1, &x->a.group), 0);
+	add = person_offer(&x->b);
+	what.adds = &add;
+	person_commit(&x->a, &what, &out);
+	assert_int_equal(person_join(&x->b, &out), 0);
+	mls_commit_output_done(&out);
+	add = person_offer(&x->d);
+	put_add(&x->list, add);
+	refused(x, CV_EUNSUPPORTED);
+	cv_buf_put_u16(&x->body, MLS_PROPOSAL_ADD);
+	cv_buf_put(&x->body, add.data + 4, add.len - 4);
+	assert_int_equal(forge_message(x->a.group, MLS_PUBLIC_MESSAGE, MLS_CONTENT_PROPOSAL, SPAN_OF(x->body),
+				       SPAN_NONE, &x->msg),
+			 0);
+	cast_refused(x, CV_EUNSUPPORTED);
+	assert_int_equal(mls_group_commit(x->a.group, &what, &out), CV_EUNSUPPORTED);
+	what.set_extensions = true;
+	person_commit(&x->a, &what, &out);
+	assert_int_equal(person_process(&x->b, &out.commit), 0);
+	assert_int_equal(person_join(&x->d, &out), 0);
+	assert_agree(&x->b, &x->d);
+	mls_commit_output_done(&out);
+}
+
 /* Section 7.3: "Verify that the credential type is supported by all members of the group". */
 static void test_credential_types(void **state)
 {
@@ -376,6 +419,7 @@ int main(void)
 		WITH_CAST(test_psks),
 		WITH_CAST(test_returning_client),
 		WITH_CAST(test_member_without_the_extension),
+		WITH_CAST(test_requirement_of_the_group),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses contexts", tests, NULL, NULL);

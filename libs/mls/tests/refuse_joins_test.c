@@ -211,8 +211,8 @@ static void test_greased_group(void **state)
 	assert_int_equal(offered(x, greased_context), CV_EUNSUPPORTED);
 }
 
-/* Dave's answer to a Welcome into a group with this in its context. */
-static int welcomed(struct cast *x, struct cv_span extensions)
+/* Dave's answer to a Welcome, of suite 1, into a group with these in its context. */
+static int welcomed(struct cast *x, uint16_t suite, struct cv_span extensions)
 {
 	struct mls_commit_output out;
 	struct group_context gc;
@@ -226,6 +226,7 @@ static int welcomed(struct cast *x, struct cv_span extensions)
 	person_create(&x->a, "court");
 	gc = x->a.group->cur->gc;
 	gc.extensions = extensions;
+	gc.suite = suite;
 	cv_buf_init(&copy.context, BUF_MAX);
 	assert_int_equal(mls_epoch_set_context(&copy, &gc), 0);
 	assert_int_equal(mls_epoch_set_context(x->a.group->cur, &copy.gc), 0);
@@ -247,12 +248,24 @@ static void test_greased_welcome(void **state)
 
 	x->a.member.extension_types = x->d.member.extension_types = types;
 	x->a.member.n_extension_types = x->d.member.n_extension_types = 2;
-	assert_int_equal(welcomed(x, SPAN_STR("\xf0\x55\x00")), 0);
-	assert_int_equal(welcomed(x, SPAN_STR("\x3a\x3a\x00")), CV_EUNSUPPORTED);
+	assert_int_equal(welcomed(x, 1, SPAN_STR("\xf0\x55\x00")), 0);
+	assert_int_equal(welcomed(x, 1, SPAN_STR("\x3a\x3a\x00")), CV_EUNSUPPORTED);
 	assert_int_equal(mls_group_create(&x->a.options, 1, &x->a.member, TEXT("court"), &greased, 1, &g),
 			 CV_EUNSUPPORTED);
 	assert_int_equal(mls_group_create(&x->a.options, 1, &x->a.member, TEXT("court"), &known, 1, &g), 0);
 	mls_group_free(g);
+}
+
+/* "the cipher_suite in the GroupInfo matches the cipher_suite in the KeyPackage": suite 3 has all keys of suite 1. */
+static void test_group_info_of_another_suite(void **state)
+{
+	static const uint16_t suites[] = {3};
+	struct cast *x = *state;
+
+	x->a.member.suites = x->d.member.suites = suites;
+	x->a.member.n_suites = x->d.member.n_suites = 1;
+	assert_int_equal(welcomed(x, 1, SPAN_NONE), 0);
+	assert_int_equal(welcomed(x, 3, SPAN_NONE), CV_EINVAL);
 }
 
 /* "the client MUST verify that the root hash of the ratchet tree matches", wherever the tree comes from. */
@@ -460,7 +473,7 @@ int main(void)
 		WITH_CAST(test_group_infos),        WITH_CAST(test_tree_of_another_epoch),
 		WITH_CAST(test_lifetimes_in_trees), WITH_CAST(test_form_of_trees),
 		WITH_CAST(test_meaning_of_trees),   WITH_CAST(test_greased_group),
-		WITH_CAST(test_greased_welcome),
+		WITH_CAST(test_greased_welcome),    WITH_CAST(test_group_info_of_another_suite),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses joins", tests, NULL, NULL);

@@ -68,6 +68,12 @@ static void test_lists(void **state)
 	cast_refused(x, CV_EUNSUPPORTED);
 }
 
+/* A commit that is right in all but its list: path, hashes and tags are made for it. */
+static void commit_list_as_it_is(struct cast *x)
+{
+	assert_int_equal(forge_commit(x->a.group, SPAN_OF(x->list), FORGE_LIST, &x->msg, NULL), 0);
+}
+
 /* The committer itself, a member twice, nobody, and far out. */
 static void test_removals(void **state)
 {
@@ -79,14 +85,18 @@ static void test_removals(void **state)
 	cast_refused(x, CV_EINVAL);
 	put_remove(&x->list, carol);
 	put_remove(&x->list, carol);
-	cast_commit_list_with_path(x, MLS_PRIVATE_MESSAGE);
+	commit_list_as_it_is(x);
 	cast_refused(x, CV_EINVAL);
 	put_remove(&x->list, 3);
-	cast_commit_list_with_path(x, MLS_PRIVATE_MESSAGE);
+	commit_list_as_it_is(x);
 	cast_refused(x, CV_EINVAL);
 	put_remove(&x->list, UINT32_MAX);
 	cast_commit_list_with_path(x, MLS_PRIVATE_MESSAGE);
 	cast_refused(x, CV_EINVAL);
+	/* The control: Carol once. */
+	put_remove(&x->list, carol);
+	commit_list_as_it_is(x);
+	assert_int_equal(person_process(&x->b, &x->msg), 0);
 }
 
 /* Section 12.4.1: Update only by reference. */
@@ -153,6 +163,12 @@ static void spoil_reversed(struct cast *x, struct key_package *kp)
 {
 	kp->leaf.v.not_before = NOW;
 	kp->leaf.v.not_after = NOW - 10;
+}
+/* The end before the beginning, each of them near enough to now for who allows a hundred seconds. */
+static void spoil_backwards(struct cast *x, struct key_package *kp)
+{
+	kp->leaf.v.not_before = NOW + 50;
+	kp->leaf.v.not_after = NOW + 40;
 }
 static void spoil_source(struct cast *x, struct key_package *kp)
 {
@@ -288,27 +304,49 @@ static void test_key_packages(void **state)
 	cv_buf_done(&kp);
 }
 
-/* The signature of the leaf, under that of the package, which is right. */
-static void test_leaf_signature(void **state)
+/*
+ * In a proposal of its own nothing stands behind a KeyPackage's checks: no look at the whole tree, no confirmation tag,
+ * so that each must be the one that refuses. `package` says whether the package's own signature is right.
+ */
+static void test_proposed_key_packages(void **state)
 {
+	static const struct {
+		void (*spoil)(struct cast *x, struct key_package *kp);
+		bool leaf, package;
+		int want;
+	} all[] = {
+		{spoil_lifetime, false, true, CV_EAUTH},
+		{spoil_nothing, true, false, CV_EAUTH},
+		{spoil_credentials, true, true, CV_EUNSUPPORTED},
+		{spoil_backwards, true, true, CV_EEXPIRED},
+		{spoil_lifetime, true, true, 0}, /* the control */
+	};
+	struct mls_key_package_view v;
 	struct cast *x = *state;
 	struct cv_buf kp;
 
+	x->b.group->opt.lifetime_tolerance = 100;
 	cv_buf_init(&kp, BUF_MAX);
-	for (int right = 0; right < 2; right++) {
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		cv_buf_reset(&kp);
-		offer_spoiled(x, spoil_lifetime, right, &kp);
+		offer_spoiled(x, all[i].spoil, all[i].leaf, &kp);
+		kp.data[kp.len - 1] ^= !all[i].package;
 		cv_buf_put_u16(&x->body, MLS_PROPOSAL_ADD);
 		cv_buf_put(&x->body, kp.data + 4, kp.len - 4);
 		assert_int_equal(forge_message(x->a.group, MLS_PUBLIC_MESSAGE, MLS_CONTENT_PROPOSAL, SPAN_OF(x->body),
 					       SPAN_NONE, &x->msg),
 				 0);
-		if (right)
-			assert_int_equal(person_process(&x->b, &x->msg), 0);
+		if (all[i].want)
+			cast_refused(x, all[i].want);
 		else
-			cast_refused(x, CV_EAUTH);
-		assert_int_equal(mls_group_n_proposals(x->b.group), right);
+			assert_int_equal(person_process(&x->b, &x->msg), 0);
+		assert_int_equal(mls_group_n_proposals(x->b.group), !all[i].want);
+		if (all[i].want == CV_EAUTH)
+			assert_int_equal(mls_key_package_read(kp.data, kp.len, &v), CV_EAUTH);
 	}
+	cv_buf_reset(&kp);
+	offer_spoiled(x, spoil_source, true, &kp);
+	assert_int_equal(mls_key_package_read(kp.data, kp.len, &v), CV_EINVAL);
 	cv_buf_done(&kp);
 }
 
@@ -363,10 +401,14 @@ static void test_reference_twice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_CAST(test_control),        WITH_CAST(test_lists),
-		WITH_CAST(test_removals),       WITH_CAST(test_update_by_value),
-		WITH_CAST(test_key_packages),   WITH_CAST(test_key_packages_and_members),
-		WITH_CAST(test_leaf_signature), WITH_CAST(test_reference_twice),
+		WITH_CAST(test_control),
+		WITH_CAST(test_lists),
+		WITH_CAST(test_removals),
+		WITH_CAST(test_update_by_value),
+		WITH_CAST(test_key_packages),
+		WITH_CAST(test_key_packages_and_members),
+		WITH_CAST(test_proposed_key_packages),
+		WITH_CAST(test_reference_twice),
 	};
 
 	return cmocka_run_group_tests_name("mls refuses lists", tests, NULL, NULL);

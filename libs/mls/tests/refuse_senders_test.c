@@ -254,7 +254,7 @@ static void test_updates(void **state)
 }
 
 /* "types other than the above MUST be rejected" (12.1.8): Alice's own good Update, sent on by the external sender 0. */
-static void test_update_from_outside(void **state)
+static void test_proposals_not_theirs(void **state)
 {
 	struct sender from = {.type = MLS_SENDER_EXTERNAL, .index = 0};
 	struct cast *x = *state;
@@ -264,6 +264,13 @@ static void test_update_from_outside(void **state)
 	put_update(x, &(struct wrong_update){.source = MLS_LEAF_UPDATE});
 	assert_int_equal(forge_message_as(x->a.group, &from, &x->d.member.signer, MLS_PUBLIC_MESSAGE,
 					  MLS_CONTENT_PROPOSAL, SPAN_OF(x->body), SPAN_NONE, &x->msg),
+			 0);
+	cast_refused(x, CV_EINVAL);
+	assert_int_equal(mls_group_n_proposals(x->b.group), 0);
+	/* Nor may any member propose what is an external committer's alone. */
+	body_external_init(x);
+	assert_int_equal(forge_message(x->a.group, MLS_PUBLIC_MESSAGE, MLS_CONTENT_PROPOSAL, SPAN_OF(x->body),
+				       SPAN_NONE, &x->msg),
 			 0);
 	cast_refused(x, CV_EINVAL);
 	assert_int_equal(mls_group_n_proposals(x->b.group), 0);
@@ -306,7 +313,7 @@ int main(void)
 		WITH_CAST(test_external_commit_signature),
 		WITH_CAST(test_updates),
 		WITH_CAST(test_past_epochs),
-		WITH_CAST(test_update_from_outside),
+		WITH_CAST(test_proposals_not_theirs),
 		WITH_CAST(test_external_commit_removes_two),
 	};
 

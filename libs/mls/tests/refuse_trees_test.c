@@ -18,11 +18,14 @@ static void test_paths(void **state)
 		if (!want[what])
 			continue; /* needs nodes that hold keys already */
 		assert_int_equal(forge_commit(x->a.group, SPAN_NONE, (enum forgery)what, &x->msg, NULL), 0);
+		/* Carol, whose secret is in another node of the path than Bob's: each looks at all of it. */
+		assert_int_equal(person_process(&x->c, &x->msg), want[what]);
 		cast_refused(x, want[what]);
 	}
 	/* The control: nothing forged, accepted. */
 	assert_int_equal(forge_commit(x->a.group, SPAN_NONE, FORGE_NOTHING, &x->msg, NULL), 0);
 	assert_int_equal(person_process(&x->b, &x->msg), 0);
+	assert_int_equal(person_process(&x->c, &x->msg), 0);
 }
 
 /* Section 12.4.2: "none of the public keys in the UpdatePath appear in any node", those that it replaces included. */

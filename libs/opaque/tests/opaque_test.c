@@ -156,7 +156,10 @@ static void test_wrong_server(void **state)
 static void test_context_and_identities(void **state)
 {
 	static const struct opaque_config other = {.ksf = OPAQUE_KSF_ARGON2ID, .context = "tesu", .context_len = 4};
-	struct opaque_ids ids = {"alice", 5, "bob", 3}, swapped = {"bob", 3, "alice", 5}, half = {"alice", 5, NULL, 0};
+	struct opaque_ids ids = {"alice", 5, "bob", 3};
+	/* Wrong in one of the two, or given where the other end takes the public key. */
+	const struct opaque_ids others[] = {{"bob", 3, "alice", 5}, {"alice", 5, NULL, 0},  {NULL, 0, "bob", 3},
+					    {"alicf", 5, "bob", 3}, {"alice", 5, "boc", 3}, {NULL, 0, NULL, 0}};
 	uint8_t key[OPAQUE_SESSION_KEY_LEN];
 	struct opaque_client_result first;
 	struct world w;
@@ -174,12 +177,14 @@ static void test_context_and_identities(void **state)
 	assert_int_equal(finish_client(&l, &fast, &ids), 0);
 	assert_int_equal(opaque_server_login_finish(&l.s, l.ke3, sizeof(l.ke3), key), 0);
 	first = l.r;
-	begin(&w, good, &l);
-	assert_int_equal(respond(&w, &swapped, w.record, &l), 0);
-	assert_int_equal(finish_client(&l, &fast, &ids), CV_EAUTH);
-	begin(&w, good, &l);
-	assert_int_equal(respond(&w, &ids, w.record, &l), 0);
-	assert_int_equal(finish_client(&l, &fast, &half), CV_EAUTH);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		begin(&w, good, &l);
+		assert_int_equal(respond(&w, &others[i], w.record, &l), 0);
+		assert_int_equal(finish_client(&l, &fast, &ids), CV_EAUTH);
+		begin(&w, good, &l);
+		assert_int_equal(respond(&w, &ids, w.record, &l), 0);
+		assert_int_equal(finish_client(&l, &fast, &others[i]), CV_EAUTH);
+	}
 	/* Session keys are fresh, the export key stays. */
 	begin(&w, good, &l);
 	assert_int_equal(respond(&w, &ids, w.record, &l), 0);

@@ -81,6 +81,23 @@ static void test_failed_open_leaves_no_plaintext(void **state)
 	pair_free(&p);
 }
 
+/* However long the header is and however short the tag: what is left for the plaintext is never taken below zero. */
+static void test_cut_frames(void **state)
+{
+	for (enum sframe_suite suite = SFRAME_AES_128_CTR_HMAC_SHA256_80; suite <= SFRAME_AES_256_GCM_SHA512_128;
+	     suite++) {
+		struct pair p = pair_new(suite, UINT64_MAX);
+		size_t shortest = SFRAME_HEADER_MAX + sframe_suite_tag_len(suite);
+		uint8_t f[64];
+		size_t n = seal_at(&p, UINT64_MAX - 1, f);
+
+		for (size_t len = 0; len < n; len++)
+			assert_int_equal(open_frame(p.r, f, len), len < shortest ? CV_ETRUNCATED : CV_EAUTH);
+		assert_int_equal(open_frame(p.r, f, n), 0);
+		pair_free(&p);
+	}
+}
+
 static void test_window(void **state)
 {
 	struct pair p = pair_new(SFRAME_AES_128_GCM_SHA256_128, 9);
@@ -376,6 +393,7 @@ int main(void)
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_every_bit_counts),
 		cmocka_unit_test(test_failed_open_leaves_no_plaintext),
+		cmocka_unit_test(test_cut_frames),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_window_model),
 		cmocka_unit_test(test_counter_exhausted),
