@@ -186,6 +186,30 @@ void client_send_left(struct client_files *f, struct transfer *t, uint32_t leaf)
 	}
 }
 
+/*
+ * A chunk is sent again for who comes late or has lost it, under the same key and nonce. It must then be the same: two
+ * different texts would give away the key stream's part of both, and the key that authenticates. CV_EEXIST: it is not.
+ */
+static int same_as_before(struct transfer *t, const uint8_t *clear, size_t len)
+{
+	uint64_t sum;
+
+	crypto_shorthash((uint8_t *)&sum, clear, len, t->sum_key);
+	if (t->at < t->n_sums)
+		return t->sums[t->at] == sum ? 0 : CV_EEXIST;
+	if (t->n_sums == t->cap_sums) {
+		size_t cap = t->cap_sums ? 2 * t->cap_sums : 64;
+		uint64_t *p = cv_reallocarray(t->sums, cap, sizeof(*p));
+
+		if (p == NULL)
+			return CV_ENOMEM;
+		t->sums = p;
+		t->cap_sums = cap;
+	}
+	t->sums[t->n_sums++] = sum;
+	return 0;
+}
+
 static int send_chunk(struct client_files *f, struct transfer *t)
 {
 	uint8_t msg[PROTO_FILE_HEAD_LEN + PROTO_FILE_CHUNK + PROTO_FILE_TAG], clear[PROTO_FILE_CHUNK];
@@ -200,7 +224,9 @@ static int send_chunk(struct client_files *f, struct transfer *t)
 		got += (size_t)n;
 	}
 	proto_file_head_encode(t->id, t->generation, t->at, msg);
-	r = client_chunk_seal(t, t->at, clear, len, msg + PROTO_FILE_HEAD_LEN);
+	r = same_as_before(t, clear, len);
+	if (r == 0)
+		r = client_chunk_seal(t, t->at, clear, len, msg + PROTO_FILE_HEAD_LEN);
 	cv_wipe(clear, sizeof(clear));
 	if (r != 0)
 		return r;
@@ -217,8 +243,10 @@ void client_send_pump(struct client_files *f, struct transfer *t)
 		if (r == CV_EAGAIN || r == CV_ESTATE)
 			return;
 		if (r != 0) {
-			(void)!client_files_cancel(
-				f, t->id, r == CV_EIO ? "the file cannot be read any more" : "the file cannot be sent");
+			(void)!client_files_cancel(f, t->id,
+						   r == CV_EIO      ? "the file cannot be read any more"
+						   : r == CV_EEXIST ? "the file was changed while it was sent"
+								    : "the file cannot be sent");
 			return;
 		}
 		t->at++;
@@ -241,7 +269,8 @@ void client_send_credit(struct client_files *f, struct transfer *t, uint32_t lea
 	for (size_t i = 0; i < t->n_acceptors; i++) {
 		struct acceptor *a = &t->acceptors[i];
 
-		if (a->leaf != leaf || next > t->chunks || next < a->next || a->done)
+		/* nobody can have more than was sent */
+		if (a->leaf != leaf || next > t->n_sums || next < a->next || a->done)
 			continue;
 		a->next = next;
 		t->moved_us = f->now_us;

@@ -35,6 +35,7 @@ static void transfer_free(struct transfer *t)
 		close(t->fd);
 	mls_hpke_key_wipe(&t->hpke);
 	cv_free(t->acceptors);
+	cv_free(t->sums);
 	cv_free_wiped(t, sizeof(*t));
 }
 
@@ -246,6 +247,8 @@ int client_files_offer(struct client_files *f, const char *path, uint64_t size, 
 	t->leaf = client_group_leaf(f->group);
 	t->fd = open(path, O_RDONLY | O_CLOEXEC);
 	r = t->fd >= 0 ? cv_rng_fill(f->rng, t->key, sizeof(t->key)) : CV_EIO;
+	if (r == 0)
+		r = cv_rng_fill(f->rng, t->sum_key, sizeof(t->sum_key));
 	t->keyed = true;
 	if (r == 0)
 		r = send_open(f, t);

@@ -4,6 +4,7 @@
 #define CLIENT_TRANSFER_H
 
 #include <openssl/evp.h>
+#include <sodium.h>
 
 #include <mls/hpke.h>
 
@@ -42,6 +43,10 @@ struct transfer {
 	/* offerer */
 	struct acceptor *acceptors;
 	size_t n_acceptors;
+	uint8_t sum_key[crypto_shorthash_KEYBYTES];
+	uint64_t *sums; /* of the clear text of each chunk that was ever sent: sent again, it must be the same */
+	uint32_t n_sums;
+	size_t cap_sums;
 
 	/* acceptor */
 	bool accepted;

@@ -64,6 +64,37 @@ static void test_losses(void **state)
 	same_file(path, sites[2].path);
 }
 
+/* What was sent once is not sent otherwise under the same key; and nobody has more than was sent. */
+static void test_changed(void **state)
+{
+	PB(FileCredit) credit = PB_INIT(FILE_CREDIT);
+	char path[256];
+	FILE *file;
+	int byte;
+
+	make_file("a.bin", SIZE, path);
+	offer(path);
+	assert_int_equal(client_files_accept(sites[1].files, sites[1].id, dir), 0);
+	run_some(60);
+	credit.transfer_id = (ProtobufCBinaryData){16, sites[1].id};
+	credit.leaf = leaf_of(&sites[1]);
+	credit.next_chunk = (SIZE + PROTO_FILE_CHUNK - 1) / PROTO_FILE_CHUNK;
+	client_files_credit(sites[0].files, &credit);
+	assert_int_equal(sites[0].done, 0);
+	file = fopen(path, "r+");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, 20000, SEEK_SET), 0);
+	byte = fgetc(file);
+	assert_int_equal(fseek(file, 20000, SEEK_SET), 0);
+	assert_true(fputc(byte ^ 1, file) != EOF);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(client_files_accept(sites[2].files, sites[2].id, dir), 0);
+	run();
+	assert_int_equal(sites[2].cancelled, 1);
+	assert_string_equal(sites[2].text, "the file was changed while it was sent");
+	assert_int_equal(sites[1].done + sites[2].done, 0);
+}
+
 /* The offerer lies about the content. */
 static void test_wrong_hash(void **state)
 {
@@ -293,6 +324,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_transfer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_losses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_hash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_acceptor_leaves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_return, setup, teardown),
