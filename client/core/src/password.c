@@ -2,10 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -93,10 +96,63 @@ int client_password_read(int fd, struct client_password *ret, struct client_erro
 	return r;
 }
 
+/* Waits for a line on the terminal. False: a signal of `signal_fd` came first, which is still pending. */
+static bool wait_line(int fd, int signal_fd)
+{
+	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+
+	while (poll(p, 2, -1) < 0 && errno == EINTR)
+		;
+	return p[1].revents == 0;
+}
+
+/* Those that stop a program while it asks, without those that the caller has blocked for itself. */
+static void stopping(sigset_t *ret, sigset_t *before)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+
+	sigemptyset(ret);
+	pthread_sigmask(SIG_BLOCK, NULL, before);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		if (!sigismember(before, signals[i]))
+			sigaddset(ret, signals[i]);
+	}
+	pthread_sigmask(SIG_BLOCK, ret, NULL);
+}
+
+/* Asks once. True: a signal came instead of a line; it strikes when the terminal is as it was. */
+static bool ask(int fd, const struct termios *saved, const char *prompt, struct client_password *ret,
+		struct client_error *err, int *ret_r)
+{
+	struct termios quiet = *saved;
+	sigset_t stop, before;
+	bool interrupted = false;
+	int signal_fd;
+
+	stopping(&stop, &before);
+	signal_fd = signalfd(-1, &stop, SFD_CLOEXEC);
+	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
+	quiet.c_lflag |= ECHONL;
+	dprintf(fd, "%s", prompt);
+	if (signal_fd < 0 || tcsetattr(fd, TCSAFLUSH, &quiet) != 0)
+		*ret_r = client_fail(err, CV_EIO, CLIENT_USAGE, "the terminal cannot be used to ask for the password");
+	else if (wait_line(fd, signal_fd))
+		*ret_r = client_password_read(fd, ret, err);
+	else
+		interrupted = true;
+	tcsetattr(fd, TCSAFLUSH, saved);
+	if (interrupted)
+		dprintf(fd, "\n");
+	if (signal_fd >= 0)
+		close(signal_fd);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return interrupted;
+}
+
 int client_password_prompt(const char *prompt, struct client_password *ret, struct client_error *err)
 {
-	struct termios saved, quiet;
-	int fd, r;
+	struct termios saved;
+	int fd, r = 0;
 
 	fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0 || tcgetattr(fd, &saved) != 0) {
@@ -105,13 +161,9 @@ int client_password_prompt(const char *prompt, struct client_password *ret, stru
 		return client_fail(err, CV_EINVAL, CLIENT_USAGE,
 				   "there is no terminal to ask for the password: use --password-stdin");
 	}
-	quiet = saved;
-	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
-	quiet.c_lflag |= ECHONL;
-	dprintf(fd, "%s", prompt);
-	tcsetattr(fd, TCSAFLUSH, &quiet);
-	r = client_password_read(fd, ret, err);
-	tcsetattr(fd, TCSAFLUSH, &saved);
+	/* again after a signal that did not end the program, such as Ctrl-Z */
+	while (ask(fd, &saved, prompt, ret, err, &r))
+		;
 	close(fd);
 	return r;
 }

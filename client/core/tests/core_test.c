@@ -7,9 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <pty.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
+#include <utmp.h>
 #include <cmocka.h>
 #include <sodium.h>
 
@@ -210,6 +215,41 @@ static void test_password_form(void **state)
 	close(fds[1]);
 }
 
+/* Ctrl-C at the prompt: the program ends, and the terminal shows again what is typed. */
+static void test_password_prompt(void **state)
+{
+	struct client_password p;
+	struct client_error err = {0};
+	struct termios t;
+	char said[64] = "";
+	int master, slave, status;
+	pid_t pid;
+
+	for (int stop = 0; stop < 2; stop++) {
+		assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+		pid = fork();
+		if (pid == 0) {
+			signal(SIGINT, SIG_DFL);
+			if (login_tty(slave) != 0)
+				_exit(2);
+			_exit(client_password_prompt("Password: ", &p, &err) || strcmp(p.text, "secret"));
+		}
+		assert_true(pid > 0);
+		assert_true(read(master, said, sizeof(said)) > 0);
+		do
+			assert_int_equal(tcgetattr(slave, &t), 0);
+		while (t.c_lflag & ECHO);
+		assert_true(write(master, stop ? "sec\x03" : "secret\n", stop ? 4 : 7) > 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(stop ? WIFSIGNALED(status) && WTERMSIG(status) == SIGINT
+				 : WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		assert_int_equal(tcgetattr(slave, &t), 0);
+		assert_true(t.c_lflag & ECHO);
+		close(master);
+		close(slave);
+	}
+}
+
 static void test_link(void **state)
 {
 	struct client_link l;
@@ -281,6 +321,7 @@ int main(void)
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_password_policy),
 		cmocka_unit_test(test_password_form),
+		cmocka_unit_test(test_password_prompt),
 		cmocka_unit_test(test_link),
 		cmocka_unit_test_setup_teardown(test_dpop, setup, teardown),
 		cmocka_unit_test(test_security_code),

@@ -20,10 +20,11 @@ struct client_password {
 
 /*
  * One line from file descriptor `fd`, byte by byte so that nothing is left in a stream buffer; the line end is removed
- * and the text brought to form NFC. CV_EINVAL: empty, not UTF-8, or with control characters; CV_ELIMIT: too long.
+ * and the text brought to form NFC. CV_EINVAL: empty, not UTF-8, or with a NUL; CV_ELIMIT: too long.
  */
 CV_PUBLIC int client_password_read(int fd, struct client_password *ret, struct client_error *err) CV_NODISCARD;
-/* Asks on the terminal with echo switched off. CV_EINVAL when there is no terminal. */
+/* Asks on the terminal with echo switched off; a signal that ends the program leaves the terminal as it was. CV_EINVAL:
+ * there is no terminal; CV_EIO: it cannot be used. */
 CV_PUBLIC int client_password_prompt(const char *prompt, struct client_password *ret,
 				     struct client_error *err) CV_NODISCARD;
 /* Form NFC from `text` (`len` bytes of UTF-8). Errors as client_password_read. */
