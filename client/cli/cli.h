@@ -77,8 +77,8 @@ bool cli_number(struct cli *cli, const char *option, const char *text, long min,
 /* 32 hex digits (upper case is lowered in place). False: the usage error has been printed. */
 bool cli_id(struct cli *cli, const char *what, char *text);
 
-/* Text that came from a server, made safe for a terminal: NULL becomes "", control characters "?". Static buffers,
- * eight in turn. */
+/* Text that came from a server, made safe for a terminal: NULL becomes "", control characters and what turns the
+ * direction of text "?". Static buffers, eight in turn. */
 const char *cli_safe(const char *text);
 /* A string field of an object, "" when missing, as cli_safe gives it. */
 const char *cli_field(const json_t *object, const char *name);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <base/text.h>
+
 #include "cli.h"
 
 #define SAFE_MAX   512
@@ -67,11 +69,8 @@ const char *cli_safe(const char *text)
 	static char buffers[SAFE_TURNS][SAFE_MAX];
 	static unsigned turn;
 	char *out = buffers[turn++ % SAFE_TURNS];
-	size_t n = 0;
 
-	for (; text && *text && n + 1 < SAFE_MAX; text++)
-		out[n++] = (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text;
-	out[n] = 0;
+	cv_text_clean(out, SAFE_MAX, text ? text : "", '?');
 	return out;
 }
 

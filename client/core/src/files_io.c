@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <base/secret.h>
 #include <base/text.h>
 #include <client/files.h>
 
@@ -16,6 +17,7 @@
 int client_file_read(const char *dir, const char *name, struct cv_buf *out)
 {
 	char path[PATH_ROOM];
+	uint8_t block[4096];
 	int fd, r = 0;
 
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
@@ -24,7 +26,6 @@ int client_file_read(const char *dir, const char *name, struct cv_buf *out)
 	if (fd < 0)
 		return errno == ENOENT ? CV_ENOTFOUND : CV_EIO;
 	for (;;) {
-		uint8_t block[4096];
 		ssize_t n = read(fd, block, sizeof(block));
 
 		if (n < 0 && errno == EINTR)
@@ -36,6 +37,8 @@ int client_file_read(const char *dir, const char *name, struct cv_buf *out)
 		if (n <= 0 || r != 0)
 			break;
 	}
+	/* it may be a key */
+	cv_wipe(block, sizeof(block));
 	close(fd);
 	return r;
 }
@@ -77,22 +80,12 @@ out:
 
 void client_file_name(const char *name, char ret[CLIENT_FILE_NAME_MAX + 1])
 {
-	size_t len = strlen(name), out = 0, at = 0;
+	size_t out;
 
-	while (at < len && out < CLIENT_FILE_NAME_MAX) {
-		size_t step = 1;
-
-		while (at + step < len && ((unsigned char)name[at + step] & 0xc0) == 0x80)
-			step++;
-		if (out + step > CLIENT_FILE_NAME_MAX)
-			break;
-		if (!cv_text_printable(name + at, step) || (step == 1 && strchr("/\\:*?\"<>|", name[at]) != NULL)) {
-			ret[out++] = '_';
-		} else {
-			memcpy(ret + out, name + at, step);
-			out += step;
-		}
-		at += step;
+	cv_text_clean(ret, CLIENT_FILE_NAME_MAX + 1, name, '_');
+	for (out = 0; ret[out] != '\0'; out++) {
+		if (strchr("/\\:*?\"<>|", ret[out]) != NULL)
+			ret[out] = '_';
 	}
 	/* No hidden files, no names that a shell or a desktop trims. */
 	while (out > 0 && (ret[out - 1] == '.' || ret[out - 1] == ' '))

@@ -84,3 +84,24 @@ bool cv_text_printable(const void *text, size_t len)
 {
 	return utf8_all(text, len, true);
 }
+
+void cv_text_clean(char *dst, size_t size, const char *text, char instead)
+{
+	size_t out = 0, len;
+
+	for (; *text; text += len) {
+		bool shown;
+
+		for (len = 1; ((uint8_t)text[len] & 0xc0) == 0x80;)
+			len++;
+		shown = cv_text_printable(text, len);
+		if ((shown ? len : 1) >= size - out)
+			break;
+		if (shown)
+			memcpy(dst + out, text, len);
+		else
+			dst[out] = instead;
+		out += shown ? len : 1;
+	}
+	dst[out] = '\0';
+}

@@ -110,6 +110,35 @@ static void test_varint_refuses(void **state)
 	}
 }
 
+static void test_clean(void **state)
+{
+	static const struct {
+		const char *in, *out;
+		size_t size;
+	} cleaned[] = {
+		{"Zo\xc3\xab", "Zo\xc3\xab", 5},
+		{"Zo\xc3\xab", "Zo", 4}, /* not half a character */
+		{"a\nb\x1b[2J", "a?b?[2J", 16},
+		{"a\xc2\x9b"
+		 "2J",
+		 "a?2J", 16}, /* CSI in one character */
+		{"a\xe2\x80\xae"
+		 "b",
+		 "a?b", 16},
+		{"\xff\x80\x80"
+		 "a\xc3",
+		 "?a?", 16},
+		{"\n\n", "?", 2},
+		{"", "", 1},
+	};
+	char clean[16];
+
+	for (size_t i = 0; i < sizeof(cleaned) / sizeof(cleaned[0]); i++) {
+		cv_text_clean(clean, cleaned[i].size, cleaned[i].in, '?');
+		assert_string_equal(clean, cleaned[i].out);
+	}
+}
+
 static void test_text(void **state)
 {
 	uint8_t out[8];
@@ -163,6 +192,7 @@ int main(void)
 		cmocka_unit_test(test_buf_out_of_memory),
 		cmocka_unit_test(test_varint_refuses),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_secret),
 	};
 

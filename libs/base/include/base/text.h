@@ -25,5 +25,8 @@ CV_PUBLIC int cv_b64_decode(void *dst, size_t max, const char *text, size_t text
 CV_PUBLIC bool cv_utf8_valid(const void *text, size_t len);
 /* Text for people: well-formed UTF-8 without control or bidirectional-override characters. */
 CV_PUBLIC bool cv_text_printable(const void *text, size_t len);
+/* `text` as cv_text_printable wants it: `instead` for each character that is not. What `size` (with the NUL) has no
+ * room for is cut off, never inside a character. */
+CV_PUBLIC void cv_text_clean(char *dst, size_t size, const char *text, char instead);
 
 #endif
