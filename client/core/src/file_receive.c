@@ -120,6 +120,7 @@ static int place(struct transfer *t, char path[PATH_ROOM])
 {
 	const char *dot = strrchr(t->name, '.');
 	int stem = dot != NULL && dot != t->name ? (int)(dot - t->name) : (int)strlen(t->name);
+	int fd, error;
 
 	for (int i = 0; i < NAMES_MAX; i++) {
 		int n = i == 0 ? snprintf(path, PATH_ROOM, "%s/%s", t->dir, t->name)
@@ -127,15 +128,19 @@ static int place(struct transfer *t, char path[PATH_ROOM])
 
 		if (n >= PATH_ROOM)
 			return CV_ELIMIT;
-		if (link(t->temp, path) == 0)
-			return 0;
-		if (errno == EEXIST)
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 && errno == EEXIST)
 			continue;
-		/* File systems without hard links. */
-		if ((errno == EPERM || errno == EOPNOTSUPP) && access(path, F_OK) != 0)
-			return rename(t->temp, path) == 0 ? 0 : CV_EIO;
-		if (errno != EPERM && errno != EOPNOTSUPP)
+		if (fd < 0)
 			return CV_EIO;
+		close(fd);
+		/* What is replaced is our own empty file. */
+		if (rename(t->temp, path) == 0)
+			return 0;
+		error = errno;
+		unlink(path);
+		errno = error;
+		return CV_EIO;
 	}
 	return CV_EEXIST;
 }

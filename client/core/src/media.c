@@ -7,7 +7,6 @@
 #include <sframe/sframe.h>
 
 #define KEYS_MAX    16384
-#define INNER_LEN   12 /* capture time and length before the codec's bytes */
 #define VOICE_ROUND 16 /* voice units are padded to a multiple of this many bytes */
 #define EPOCHS_HELD 6  /* receive epochs at once; more would mean six commits within the overlap */
 #define AHEAD_MAX   8  /* epochs that a unit may be ahead of ours */

@@ -162,6 +162,7 @@ static int take_epoch(struct client_meeting *m)
 	if (r == 0)
 		r = client_media_epoch(m->media, epoch, client_group_leaf(m->group), &base_key, cv_now_us());
 	cv_wipe(&base_key, sizeof(base_key));
+	cv_wipe(authenticator, sizeof(authenticator));
 	if (r != 0) {
 		client_meeting_over(m, CLIENT_SECURITY, "the keys of epoch %llu cannot be made: %s",
 				    (unsigned long long)epoch, cv_strerror(r));
