@@ -224,6 +224,7 @@ static int poll_events(struct relay_link *l)
 	const json_t *list;
 	json_t *j = NULL;
 	char path[64];
+	int64_t last = 0; /* a manager that was restored from a backup counts lower than before */
 	int err;
 
 	snprintf(path, sizeof(path), "/relay/v1/events?after=%lld", (long long)l->after);
@@ -236,12 +237,12 @@ static int poll_events(struct relay_link *l)
 	for (size_t i = 0; !err && i < json_array_size(list); i++) {
 		const json_t *e = json_array_get(list, i), *n = json_object_get(e, "n");
 
-		if (!json_is_integer(n) || json_integer_value(n) <= l->after)
+		if (!json_is_integer(n) || json_integer_value(n) <= last)
 			err = CV_EFORMAT;
 		if (!err)
 			err = take_event(l, e);
 		if (!err)
-			l->after = json_integer_value(n);
+			l->after = last = json_integer_value(n);
 	}
 	json_decref(j);
 	return err;
