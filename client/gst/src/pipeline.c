@@ -164,7 +164,7 @@ static void on_pad(GstElement *decoder, GstPad *pad, gpointer user)
 	GstElement *first = gst_bin_get_by_name(GST_BIN(s->pipeline), "first");
 	GstPad *to = gst_element_get_static_pad(first, "sink");
 	if (g_str_has_prefix(name, want) && !gst_pad_is_linked(to) && gst_pad_link(pad, to) == GST_PAD_LINK_OK) {
-		s->linked = true;
+		g_atomic_int_set(&s->linked, 1);
 	} else {
 		/* Other streams of the file run into nothing. */
 		GstElement *nothing = gst_element_factory_make("fakesink", NULL);
@@ -185,7 +185,7 @@ static void on_pad(GstElement *decoder, GstPad *pad, gpointer user)
 static void on_no_more_pads(GstElement *decoder, gpointer user)
 {
 	struct client_source *s = user;
-	if (!s->linked)
+	if (!g_atomic_int_get(&s->linked))
 		tell(s, NO_STREAM);
 }
 
@@ -250,7 +250,7 @@ static int attach_device(struct client_source *s, char ret_text[CLIENT_TEXT_MAX]
 	g_object_set(clock, "clock-type", GST_CLOCK_TYPE_MONOTONIC, NULL);
 	gst_pipeline_use_clock(GST_PIPELINE(s->pipeline), clock);
 	gst_object_unref(clock);
-	s->linked = true;
+	g_atomic_int_set(&s->linked, 1);
 	return 0;
 }
 
@@ -349,7 +349,7 @@ void client_pipeline_end(struct client_source *s)
 	if (s->pipeline)
 		gst_object_unref(s->pipeline);
 	s->pipeline = s->sink = s->filter = NULL;
-	s->linked = false;
+	g_atomic_int_set(&s->linked, 0);
 }
 
 /* Waits for the first picture or sound without taking it. */
@@ -370,11 +370,11 @@ static int wait_first(struct client_source *s, char ret_text[CLIENT_TEXT_MAX])
 		client_text(ret_text, "%s: gives no %s", s->spec, client_pipeline_kind(s));
 		return CV_EIO;
 	}
-	if (!s->device && !s->linked) {
+	if (!s->device && !g_atomic_int_get(&s->linked)) {
 		client_text(ret_text, "%s: holds no %s", s->spec, client_pipeline_kind(s));
 		return CV_EFORMAT;
 	}
-	if (s->kind == CLIENT_SOURCE_PICTURE && !s->device && !s->caps) {
+	if (s->kind == CLIENT_SOURCE_PICTURE && !s->device && !g_atomic_pointer_get(&s->caps)) {
 		client_text(ret_text, "%s: holds no picture", s->spec);
 		return CV_EFORMAT;
 	}

@@ -17,12 +17,12 @@ struct client_source {
 	char *spec;
 	bool loop, device;
 	GstElement *pipeline, *sink, *filter;
-	GstCaps *caps;       /* what the first picture settled; later rounds and size changes keep to it */
+	GstCaps *caps;       /* atomic: what the first picture settled; later rounds and size changes keep to it */
 	GstSample *sample;   /* in use by the caller */
 	GstVideoFrame frame; /* mapped from sample */
 	bool mapped;
-	bool linked; /* a pad of our kind was found */
-	volatile gint interrupted;
+	gint linked;      /* atomic: a pad of our kind was found */
+	gint interrupted; /* atomic */
 	char error[CLIENT_TEXT_MAX];
 	unsigned width, height, fps;
 	uint64_t index, round;
