@@ -119,15 +119,18 @@ static void test_profile_damaged(void **state)
 	struct client_error err = {0};
 	char path[128];
 	FILE *f;
+	int last;
 
 	assert_int_equal(client_profile_open(dir, &p, &err), 0);
 	client_profile_free(p);
 	snprintf(path, sizeof(path), "%s/secrets", dir);
 	f = fopen(path, "r+");
 	assert_non_null(f);
-	fseek(f, -1, SEEK_END);
-	fputc('x', f);
-	fclose(f);
+	assert_int_equal(fseek(f, -1, SEEK_END), 0);
+	last = fgetc(f);
+	assert_int_equal(fseek(f, -1, SEEK_END), 0);
+	assert_true(fputc(last ^ 1, f) != EOF);
+	assert_int_equal(fclose(f), 0);
 	assert_int_not_equal(client_profile_open(dir, &p, &err), 0);
 	assert_int_equal(err.outcome, CLIENT_USAGE);
 	assert_non_null(strstr(err.text, "secrets"));
