@@ -2,10 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-
 #include <base/log.h>
 #include <base/text.h>
 #include <net/tls.h>
@@ -21,41 +17,6 @@ int mgr_relay_token(struct mgr_app *app, char ret_token[MGR_TOKEN_TEXT])
 	int64_t now = mgr_now(app);
 	int r = mgr_token_new(app, ret_token, hash);
 	return r < 0 ? r : mgr_store_relay_token_add(app->store, hash, now, now + MGR_RELAY_TOKEN_S);
-}
-
-int mgr_csr_key(const char *csr, struct cv_buf *ret_pem)
-{
-	char *text;
-	int r = CV_EFORMAT;
-	BIO *in = BIO_new_mem_buf(csr, -1);
-	BIO *out = BIO_new(BIO_s_mem());
-	EVP_PKEY *key = NULL;
-	X509_REQ *request = NULL;
-	if (!in || !out)
-		goto out;
-	if (strstr(csr, "CERTIFICATE REQUEST")) {
-		request = PEM_read_bio_X509_REQ(in, NULL, NULL, NULL);
-		key = request ? X509_REQ_get_pubkey(request) : NULL;
-		if (key && X509_REQ_verify(request, key) != 1) {
-			r = CV_EAUTH;
-			goto out;
-		}
-	} else {
-		key = PEM_read_bio_PUBKEY(in, NULL, NULL, NULL);
-	}
-	if (!key || EVP_PKEY_base_id(key) != EVP_PKEY_EC || EVP_PKEY_bits(key) != 256 ||
-	    PEM_write_bio_PUBKEY(out, key) != 1)
-		goto out;
-	long len = BIO_get_mem_data(out, &text);
-	r = cv_buf_put(ret_pem, text, (size_t)len);
-	if (r == 0)
-		r = cv_buf_put_u8(ret_pem, 0);
-out:
-	EVP_PKEY_free(key);
-	X509_REQ_free(request);
-	BIO_free(in);
-	BIO_free(out);
-	return r;
 }
 
 static int read_pem(const struct mgr_app *app, const char *name, struct cv_buf *ret)
@@ -75,7 +36,7 @@ static int certify(const struct mgr_app *app, const char *csr, const uint8_t rel
 	cv_buf_init(&key, PEM_MAX);
 	cv_buf_init_secret(&ca_key, PEM_MAX);
 	cv_hex_encode(hex, relay_id, MGR_ID_LEN);
-	int r = mgr_csr_key(csr, &key);
+	int r = net_csr_public(csr, &key);
 	if (r == 0)
 		r = read_pem(app, MGR_RELAY_CA, &out->ca);
 	if (r == 0)

@@ -48,8 +48,4 @@ int mgr_manifest_tend(struct mgr_app *app) CV_NODISCARD;
 /* Whether clients accept the key of this certificate (a PEM file) for the manager, by the present manifest. */
 int mgr_manifest_pinned(struct mgr_app *app, const char *certificate, bool *ret_pinned) CV_NODISCARD;
 
-/* PKCS#10 or public key, PEM, to the public key's PEM after checking the request's own signature. CV_EFORMAT,
- * CV_EAUTH. */
-int mgr_csr_key(const char *csr, struct cv_buf *ret_pem) CV_NODISCARD;
-
 #endif

@@ -39,7 +39,7 @@ static void relays_enrol_once(void **state)
 	cv_buf_init(&key, 65536);
 	cv_buf_init(&csr, 65536);
 	assert_int_equal(net_key_make(&key), 0);
-	assert_int_equal(net_key_public((char *)key.data, &csr), 0);
+	assert_int_equal(net_csr_make((char *)key.data, "relay", &csr), 0);
 	const char *pem = (char *)csr.data;
 	open_manifest(s, &before);
 	assert_int_equal(before.n_servers, 1);

@@ -236,7 +236,7 @@ int net_csr_public(const char *csr_pem, struct cv_buf *ret_pem)
 	EVP_PKEY *key = req ? X509_REQ_get0_pubkey(req) : NULL;
 	int err;
 
-	if (!key)
+	if (!key || EVP_PKEY_base_id(key) != EVP_PKEY_EC || EVP_PKEY_bits(key) != 256)
 		err = CV_EFORMAT;
 	else if (X509_REQ_verify(req, key) != 1)
 		err = CV_EAUTH;
