@@ -22,7 +22,6 @@
 #define EMPTY_RUN_US        60000000 /* a run without any connection is forgotten after this */
 #define REFUSE_CLOSE_CODE   4000
 #define PROTOCOL_CLOSE_CODE 1002
-#define VIOLATION_CODE      1002
 
 #define LOG_COMMITS     32
 #define LOG_APPLICATION 256

@@ -62,11 +62,6 @@ uint64_t client_clock_now(const struct client_clock *c)
 	return now_us(c) / 1000000;
 }
 
-uint64_t client_clock_now_ms(const struct client_clock *c)
-{
-	return now_us(c) / 1000;
-}
-
 uint64_t client_clock_now_us(const struct client_clock *c)
 {
 	return now_us(c);

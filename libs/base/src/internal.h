@@ -4,7 +4,6 @@
 #define BASE_INTERNAL_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sys/epoll.h>
 
 #include <base/loop.h>
@@ -20,7 +19,6 @@ struct cv_loop {
 	int epoll_fd;
 	int64_t now;
 	bool quit;
-	atomic_bool quit_from;
 
 	struct epoll_event batch[CV_LOOP_BATCH];
 	int batch_len; /* of the turn under way; removed watchers are taken out of it */

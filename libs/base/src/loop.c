@@ -155,8 +155,6 @@ static void on_wake(void *arg, unsigned events)
 	size_t len;
 
 	(void)!read(l->wake_fd, &count, sizeof(count));
-	if (atomic_load(&l->quit_from))
-		l->quit = true;
 	pthread_mutex_lock(&l->post_lock);
 	posts = l->posts;
 	len = l->posts_len;
@@ -263,12 +261,6 @@ void cv_loop_quit(struct cv_loop *loop)
 	loop->quit = true;
 }
 
-void cv_loop_quit_from(struct cv_loop *loop)
-{
-	atomic_store(&loop->quit_from, true);
-	wake(loop);
-}
-
 /* Milliseconds that epoll may wait: rounded up, because a timer must not fire early. */
 static int wait_ms(const struct cv_loop *l, int timeout_ms)
 {
@@ -332,6 +324,5 @@ int cv_loop_run(struct cv_loop *loop)
 		err = cv_loop_run_once(loop, -1);
 	while (!err && !loop->quit);
 	loop->quit = false;
-	atomic_store(&loop->quit_from, false);
 	return err;
 }

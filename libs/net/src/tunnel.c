@@ -256,11 +256,6 @@ void net_tunnel_set_cbs(struct net_tunnel *t, const struct net_tunnel_cbs *cbs, 
 	t->arg = arg;
 }
 
-void *net_tunnel_arg(const struct net_tunnel *t)
-{
-	return t->arg;
-}
-
 int net_tunnel_send(struct net_tunnel *t, const struct net_send *s)
 {
 	struct net_queue *q;
@@ -308,13 +303,6 @@ int net_tunnel_send_bytes(struct net_tunnel *t, enum net_class cls, uint8_t kind
 size_t net_tunnel_queued(const struct net_tunnel *t, enum net_class cls)
 {
 	return cls < NET_CLASSES ? t->queue[cls].bytes : 0;
-}
-
-int64_t net_tunnel_queue_age_us(const struct net_tunnel *t, enum net_class cls)
-{
-	int64_t age = cls < NET_CLASSES ? net_queue_age(&t->queue[cls], cv_loop_now(t->loop)) : 0;
-
-	return age < 0 ? 0 : age;
 }
 
 size_t net_tunnel_purge(struct net_tunnel *t, enum net_class cls, bool (*match)(void *arg, uint64_t unit), void *arg)

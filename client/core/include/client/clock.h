@@ -28,9 +28,8 @@ struct client_clock {
 CV_PUBLIC int client_clock_set(struct client_clock *c, int64_t manager_time, struct client_error *err) CV_NODISCARD;
 /* As client_clock_set with the text of a Date header (RFC 9110 section 5.6.7). CV_EFORMAT: no such date. */
 CV_PUBLIC int client_clock_set_date(struct client_clock *c, const char *date, struct client_error *err) CV_NODISCARD;
-/* Corrected Unix time in seconds, milliseconds and microseconds. */
+/* Corrected Unix time in seconds and microseconds. */
 CV_PUBLIC uint64_t client_clock_now(const struct client_clock *c);
-CV_PUBLIC uint64_t client_clock_now_ms(const struct client_clock *c);
 CV_PUBLIC uint64_t client_clock_now_us(const struct client_clock *c);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event loop: one per thread, on epoll. Everything but cv_loop_post and cv_loop_quit_from is called on the loop's
- * own thread. Watchers are structs embedded in the caller's objects: the loop keeps pointers to them, so they must
- * stay where they are until they are taken out.
+ * The event loop: one per thread, on epoll. Everything but cv_loop_post is called on the loop's own thread. Watchers
+ * are structs embedded in the caller's objects: the loop keeps pointers to them, so they must stay where they are until
+ * they are taken out.
  *
  * One turn of the loop: wait; signals, posts and file descriptors; due timers; deferred callbacks. A callback may add
  * and remove any watcher, its own included, and may free the object that holds it once it is taken out.
@@ -34,8 +34,6 @@ CV_PUBLIC int cv_loop_run(struct cv_loop *loop) CV_NODISCARD;
 CV_PUBLIC int cv_loop_run_once(struct cv_loop *loop, int timeout_ms) CV_NODISCARD;
 /* cv_loop_run returns at the end of this turn. When no run is under way, the next one returns after one turn. */
 CV_PUBLIC void cv_loop_quit(struct cv_loop *loop);
-/* The same from another thread or a signal handler. */
-CV_PUBLIC void cv_loop_quit_from(struct cv_loop *loop);
 /* cv_now_us() as read when this turn began: cheap, the same for all callbacks of a turn's phase. */
 CV_PUBLIC int64_t cv_loop_now(const struct cv_loop *loop);
 

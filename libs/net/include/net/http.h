@@ -49,8 +49,6 @@ struct net_http_call {
 	const atomic_bool *cancel; /* set by another thread: CV_ECLOSED soon after; NULL: none */
 };
 
-#define NET_HTTP_RESULT_HEADERS 48
-
 struct net_http_result {
 	int status;                                  /* 200, 404 …: any status is success of the call */
 	struct cv_buf body;                          /* with a NUL after it, not counted in len */

@@ -108,7 +108,6 @@ CV_PUBLIC const char *net_proxy_from_env(const char *host);
 
 /* Server side, in or after on_tunnel: who gets the callbacks from now on. */
 CV_PUBLIC void net_tunnel_set_cbs(struct net_tunnel *t, const struct net_tunnel_cbs *cbs, void *arg);
-CV_PUBLIC void *net_tunnel_arg(const struct net_tunnel *t);
 
 struct net_send {
 	enum net_class cls;
@@ -130,9 +129,8 @@ CV_PUBLIC int net_tunnel_send(struct net_tunnel *t, const struct net_send *s) CV
 CV_PUBLIC int net_tunnel_send_bytes(struct net_tunnel *t, enum net_class cls, uint8_t kind, const void *payload,
 				    size_t len) CV_NODISCARD;
 
-/* Bytes queued in a class, not yet handed to TLS; age of its oldest message (0 when empty). */
+/* Bytes queued in a class, not yet handed to TLS. */
 CV_PUBLIC size_t net_tunnel_queued(const struct net_tunnel *t, enum net_class cls);
-CV_PUBLIC int64_t net_tunnel_queue_age_us(const struct net_tunnel *t, enum net_class cls);
 /* Drops the queued units of a video class that `match` names and of which nothing has been written; their later
  * messages too. No on_drop for these. Returns how many. */
 CV_PUBLIC size_t net_tunnel_purge(struct net_tunnel *t, enum net_class cls, bool (*match)(void *arg, uint64_t unit),
