@@ -69,16 +69,18 @@ async function crossed(other: Member, sender: Member, bases: string[], picture: 
 function cameraStats(sender: Member): Line[] {
   return sender
     .proc!.events.filter((e) => e['event'] === 'stats')
-    .flatMap((e) => (e['streams'] as Line[]).filter((s) => s['direction'] === 'out' && s['stream'] === 'camera'));
+    .flatMap((e) =>
+      (e['streams'] as Line[])
+        .filter((s) => s['direction'] === 'out' && s['stream'] === 'camera')
+        .map((s): Line => ({ ...s, time_ms: e['time_ms'] })),
+    );
 }
 
 function bitrate(sender: Member): number {
-  const rates = cameraStats(sender)
-    .map((s) => ({ bytes: s['bytes'] as number, at: s['frames'] as number }));
-  const first = rates[0];
-  const last = rates.at(-1);
-  // Stats come once a second.
-  return first && last && rates.length > 1 ? ((last.bytes - first.bytes) * 8) / 1000 / (rates.length - 1) : 0;
+  const stats = cameraStats(sender);
+  const first = stats[0];
+  const last = stats.at(-1);
+  return first && last && last !== first ? ((last['bytes'] - first['bytes']) * 8) / (last['time_ms'] - first['time_ms']) : 0;
 }
 
 /** All that others recorded of one sender: the source is decoded once. */

@@ -229,11 +229,13 @@ static void *viewer_run(void *arg)
 		if (r == 0)
 			take_unit(v, &w);
 		int64_t now = client_now_us();
-		while (media_pictures_pop(v->pictures, now, &p) == 0) {
+		/* After a hold-up of the thread, layers that have come in time are not taken for late. */
+		int64_t came = r == 0 ? w.arrival_us : now;
+		while (media_pictures_pop(v->pictures, came, &p) == 0) {
 			show_picture(v, &p);
 			media_picture_done(&p);
-			now = client_now_us();
 		}
+		now = client_now_us();
 		if (media_pictures_key_wanted(v->pictures, now))
 			report(v, CLIENT_EVENT_KEY_WANTED, "");
 		/* After a hold-up of the thread the missed ticks are made up for at once. */
