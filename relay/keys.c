@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include <base/alloc.h>
 #include <base/log.h>
+#include <net/tls.h>
 
 #include "config.h"
 #include "keys.h"
@@ -33,20 +36,30 @@ int relay_keys_read(struct cv_span root, struct cv_span manifest, uint64_t now, 
 	return err;
 }
 
+/* Root and manifest of the data folder. */
+static int read_files(const char *data, struct cv_buf *root, struct cv_buf *manifest)
+{
+	char *root_path = relay_path(data, RELAY_FILE_ROOT), *manifest_path = relay_path(data, RELAY_FILE_MANIFEST);
+	int err = root_path && manifest_path ? 0 : CV_ENOMEM;
+
+	cv_buf_init(root, RELAY_ROOT_MAX);
+	cv_buf_init(manifest, RELAY_MANIFEST_MAX);
+	if (!err)
+		err = relay_file_read(root_path, RELAY_ROOT_MAX, root);
+	if (!err)
+		err = relay_file_read(manifest_path, RELAY_MANIFEST_MAX, manifest);
+	cv_free(root_path);
+	cv_free(manifest_path);
+	return err;
+}
+
 int relay_keys_load(const char *data, uint64_t now, struct cv_buf *ret_root, uint64_t *ret_version,
 		    struct proto_signers *ret)
 {
-	char *root_path = relay_path(data, RELAY_FILE_ROOT), *manifest_path = relay_path(data, RELAY_FILE_MANIFEST);
 	struct cv_buf root, manifest;
 	uint64_t version = 0;
-	int err = root_path && manifest_path ? 0 : CV_ENOMEM;
+	int err = read_files(data, &root, &manifest);
 
-	cv_buf_init(&root, RELAY_ROOT_MAX);
-	cv_buf_init(&manifest, RELAY_MANIFEST_MAX);
-	if (!err)
-		err = relay_file_read(root_path, RELAY_ROOT_MAX, &root);
-	if (!err)
-		err = relay_file_read(manifest_path, RELAY_MANIFEST_MAX, &manifest);
 	if (!err)
 		err = relay_keys_read((struct cv_span){root.data, root.len},
 				      (struct cv_span){manifest.data, manifest.len}, now, &version, ret);
@@ -57,7 +70,31 @@ int relay_keys_load(const char *data, uint64_t now, struct cv_buf *ret_root, uin
 	}
 	cv_buf_done(&root);
 	cv_buf_done(&manifest);
-	cv_free(root_path);
-	cv_free(manifest_path);
+	return err;
+}
+
+int relay_keys_pinned(const char *data, const uint8_t id[PROTO_ID_LEN], const char *certificate, bool *ret_pinned)
+{
+	const struct proto_server *own = NULL;
+	struct proto_manifest m = {0};
+	uint8_t key[PROTO_KEY_LEN];
+	struct cv_buf root, manifest;
+	struct net_pin pin;
+	int err = read_files(data, &root, &manifest);
+
+	*ret_pinned = false;
+	if (!err)
+		err = net_pin_of_cert_file(certificate, &pin);
+	if (!err)
+		err = proto_root_check(root.data, root.len, NULL, key);
+	if (!err)
+		err = proto_manifest_open(manifest.data, manifest.len, key, &m);
+	if (!err)
+		own = proto_manifest_server(&m, PROTO_SERVER_RELAY, id);
+	for (size_t i = 0; own && i < own->n_pins; i++)
+		*ret_pinned = *ret_pinned || !memcmp(own->pins[i], pin.sha256, PROTO_HASH_LEN);
+	proto_manifest_done(&m);
+	cv_buf_done(&root);
+	cv_buf_done(&manifest);
 	return err;
 }

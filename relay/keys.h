@@ -19,5 +19,9 @@ int relay_keys_read(struct cv_span root, struct cv_span manifest, uint64_t now, 
 /* From the data folder. */
 int relay_keys_load(const char *data, uint64_t now, struct cv_buf *ret_root, uint64_t *ret_version,
 		    struct proto_signers *ret) CV_NODISCARD;
+/* Whether clients accept the key of this certificate (a PEM file) for this relay, by the manifest in the data folder.
+ */
+int relay_keys_pinned(const char *data, const uint8_t id[PROTO_ID_LEN], const char *certificate,
+		      bool *ret_pinned) CV_NODISCARD;
 
 #endif

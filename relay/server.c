@@ -17,6 +17,7 @@
 
 struct server {
 	const struct relay_config *config;
+	uint8_t id[PROTO_ID_LEN];
 	struct cv_loop *loop;
 	struct net_tls_server *tls;
 	struct net_server *listener;
@@ -187,6 +188,28 @@ static void on_run_ended(void *arg, const uint8_t run_id[PROTO_ID_LEN], bool can
 	relay_end_run(s->relay, run_id, cancelled);
 }
 
+/* A renewed certificate; one that clients would refuse is not taken. */
+static void reload(struct server *s)
+{
+	const char *cert = s->config->tls_certificate;
+	bool pinned;
+	int err = relay_keys_pinned(s->config->data, s->id, cert, &pinned);
+
+	if (!err && !pinned) {
+		cv_log(CV_LOG_ERROR, "relay", "certificate not reloaded: clients do not know its key",
+		       cv_log_str("file", cert));
+		return;
+	}
+	if (!err)
+		err = net_tls_server_reload(s->tls);
+	if (err)
+		cv_log(CV_LOG_ERROR, "relay",
+		       "certificate not reloaded: it cannot be read, or is not for the key; the old one stays",
+		       cv_log_str("file", cert), cv_log_err("error", err));
+	else
+		cv_log(CV_LOG_NOTICE, "relay", "certificate reloaded", cv_log_str("file", cert));
+}
+
 static void on_signal(void *arg, int signo)
 {
 	struct server *s = arg;
@@ -196,10 +219,7 @@ static void on_signal(void *arg, int signo)
 		cv_loop_quit(s->loop);
 		return;
 	}
-	if (net_tls_server_reload(s->tls))
-		cv_log(CV_LOG_ERROR, "relay", "TLS certificate not readable, the old one stays");
-	else
-		cv_log(CV_LOG_NOTICE, "relay", "TLS certificate read again");
+	reload(s);
 }
 
 /* ---- setting up */
@@ -233,13 +253,13 @@ static int make_tls(const struct relay_config *c, struct net_tls_server **ret)
 	return net_tls_server_new(&opts, ret);
 }
 
-static int make_relay(struct server *s, const uint8_t id[PROTO_ID_LEN], const struct proto_signers *signers)
+static int make_relay(struct server *s, const struct proto_signers *signers)
 {
 	const struct relay_config *c = s->config;
 	struct relay_opts opts = {.host = {host_now, host_wall, cv_rng_system(), NULL}};
 	int err;
 
-	memcpy(opts.relay_id, id, PROTO_ID_LEN);
+	memcpy(opts.relay_id, s->id, PROTO_ID_LEN);
 	relay_limits_default(&opts.limits);
 	opts.limits.connections = (size_t)c->max_connections;
 	opts.limits.runs = (size_t)c->max_runs;
@@ -303,13 +323,13 @@ static int set_up(struct server *s)
 	static const struct relay_link_cbs news = {on_signers, on_revocation, on_run_ended};
 	const struct relay_config *c = s->config;
 	struct proto_signers signers = {0};
-	uint8_t id[PROTO_ID_LEN];
 	uint64_t version = 0;
 	struct cv_buf root;
+	bool pinned;
 	int err;
 
 	cv_buf_init(&root, RELAY_ROOT_MAX);
-	if ((err = load_id(c, id)))
+	if ((err = load_id(c, s->id)))
 		return report("not enrolled: no relay id", c->data, err);
 	if ((err = relay_keys_load(c->data, (uint64_t)cv_wall_ms() / 1000, &root, &version, &signers)))
 		return report("root or manifest not usable", c->data, err);
@@ -317,8 +337,11 @@ static int set_up(struct server *s)
 		report("TLS certificate or key not usable", c->tls_certificate, err);
 		goto out;
 	}
+	if (!relay_keys_pinned(c->data, s->id, c->tls_certificate, &pinned) && !pinned)
+		cv_log(CV_LOG_ERROR, "relay", "clients do not know the key of the TLS certificate, none will come",
+		       cv_log_str("file", c->tls_certificate));
 	if ((err = cv_loop_new(&s->loop)) || (err = cv_loop_signals(s->loop, on_signal, s)) ||
-	    (err = cv_timer_init(&s->tick, s->loop, on_tick, s)) || (err = make_relay(s, id, &signers))) {
+	    (err = cv_timer_init(&s->tick, s->loop, on_tick, s)) || (err = make_relay(s, &signers))) {
 		report("cannot start", NULL, err);
 		goto out;
 	}
@@ -363,6 +386,7 @@ int relay_server_run(const struct relay_config *config)
 int relay_server_check(const struct relay_config *config, char *ret_msg, size_t size)
 {
 	struct net_tls_server *tls = NULL;
+	bool pinned = false;
 	struct proto_signers signers;
 	uint8_t id[PROTO_ID_LEN];
 	uint64_t version = 0;
@@ -377,6 +401,10 @@ int relay_server_check(const struct relay_config *config, char *ret_msg, size_t 
 	else if ((err = make_tls(config, &tls)))
 		snprintf(ret_msg, size, "%s, %s: TLS certificate or key not usable: %s", config->tls_certificate,
 			 config->tls_key, cv_strerror(err));
+	else if ((err = relay_keys_pinned(config->data, id, config->tls_certificate, &pinned)) || !pinned)
+		snprintf(ret_msg, size, "%s: clients do not know its key", config->tls_certificate);
+	if (!err && !pinned)
+		err = CV_EPIN;
 	net_tls_server_free(tls);
 	cv_buf_done(&root);
 	return err;

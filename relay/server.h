@@ -5,7 +5,8 @@
 
 #include "config.h"
 
-/* Serves until SIGINT or SIGTERM; SIGHUP reads the TLS certificate again. 0, or CV_E… after a line in the log. */
+/* Serves until SIGINT or SIGTERM; SIGHUP reads the TLS certificate again (if clients know its key). 0, or CV_E… after a
+ * line in the log. */
 int relay_server_run(const struct relay_config *config) CV_NODISCARD;
 /* Everything that `run` reads, without listening. On failure `ret_msg` says why. */
 int relay_server_check(const struct relay_config *config, char *ret_msg, size_t size) CV_NODISCARD;

@@ -2,8 +2,11 @@
 // Two relays: clients probe both and take the one that answers first; a meeting lives on one of them, wherever those
 // who come later would go; a dead one is passed over; one that shows another key is not used, and that is said (R11, R13).
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Proc } from '../lib/process';
+import { programs } from '../lib/build';
+import { run, type Proc } from '../lib/process';
 import { Impostor, Wire } from '../lib/proxy';
 import { Site, type Person, type Relay } from '../lib/site';
 
@@ -56,6 +59,24 @@ test('the nearer relay is taken, and the meeting stays there for everybody', asy
   [far.delayMs, near.delayMs] = [0, FAR_MS / 4]; // who comes now would choose the other one
   procs.push(people[2]!.join(meeting));
   await together(second.url, procs);
+  for (const p of procs) assert.doesNotMatch(p.stderr, NOT_PINNED);
+  await leave(procs);
+});
+
+test('a certificate renewed for the same key is taken into use, one that clients would refuse is not', async () => {
+  const folder = dirname(second.config);
+  const renew = (key: string[]) =>
+    execFileSync('openssl', ['req', '-x509', ...key, '-out', join(folder, 'tls.pem'), '-days', '2', '-subj', '/CN=renewed'], { stdio: 'ignore' });
+  renew(['-key', join(folder, 'tls.key')]);
+  second.relay.child.kill('SIGHUP');
+  await second.relay.said(/certificate reloaded/);
+  renew(['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', join(folder, 'tls.key')]);
+  await run(programs.relay(), ['check-config', '--config', second.config], { code: 1 });
+  second.relay.child.kill('SIGHUP');
+  await second.relay.said(/not reloaded: clients do not know its key/);
+  const meeting = await invite();
+  const procs = [0, 1].map((i) => people[i]!.join(meeting));
+  for (const p of procs) await p.event('joined', undefined, 60000);
   for (const p of procs) assert.doesNotMatch(p.stderr, NOT_PINNED);
   await leave(procs);
 });
