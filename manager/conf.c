@@ -137,6 +137,8 @@ static const char *conf_problem(const struct mgr_conf *c)
 		return "[mail] smtp must not hold user or password: use user and password_file";
 	if (c->smtp_user && !c->smtp_password_file)
 		return "[mail] user needs password_file";
+	if (c->smtp && c->smtp_user && !c->starttls && strncmp(c->smtp, "smtps://", 8))
+		return "[mail] starttls = no sends the password in the clear: use smtps://, or no user";
 	if (strcmp(c->media_cipher, "aes-128") && strcmp(c->media_cipher, "aes-256"))
 		return "[meetings] media_cipher is aes-128 or aes-256";
 	return NULL;
