@@ -68,12 +68,6 @@ static int fill_names(struct mgr_app *app, const struct mgr_invite *invite, stru
 	return 0;
 }
 
-static int count_one(void *arg, const struct mgr_account *a)
-{
-	(*(int64_t *)arg)++;
-	return 0;
-}
-
 int mgr_account_invite(struct mgr_app *app, const struct mgr_invite *invite, struct mgr_account *ret_account)
 {
 	struct mgr_account a = {0};
@@ -93,7 +87,7 @@ int mgr_account_invite(struct mgr_app *app, const struct mgr_invite *invite, str
 		if (r == 0)
 			r = mgr_store_account_update(app->store, &a);
 	} else if (r == CV_ENOTFOUND) {
-		r = mgr_store_account_each(app->store, count_one, &accounts);
+		r = mgr_store_account_count(app->store, &accounts);
 		if (r == 0 && accounts >= app->conf->accounts_max)
 			return mgr_fail(app, MGR_EFULL, "There are %lld accounts, the most that [accounts] max allows.",
 					(long long)accounts);

@@ -108,6 +108,11 @@ int mgr_store_invitation_each(struct mgr_store *s, const uint8_t meeting_id[MGR_
 			   ARGS(ARG_ID(meeting_id)), each_account, &e);
 }
 
+int mgr_store_account_count(struct mgr_store *s, int64_t *ret_count)
+{
+	return mgr_db_int(s->db, "SELECT count(*) FROM account", NO_ARGS, ret_count);
+}
+
 int mgr_store_administrators(struct mgr_store *s, const uint8_t except[MGR_ID_LEN], int64_t *ret_count)
 {
 	return mgr_db_int(s->db, "SELECT count(*) FROM account WHERE role = 3 AND disabled = 0 AND id <> $1",

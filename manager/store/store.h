@@ -82,6 +82,7 @@ int mgr_store_account_set_record(struct mgr_store *s, const uint8_t id[MGR_ID_LE
 /* In order of e-mail; the callback returns 0 to go on. */
 int mgr_store_account_each(struct mgr_store *s, int (*row)(void *arg, const struct mgr_account *a),
 			   void *arg) CV_NODISCARD;
+int mgr_store_account_count(struct mgr_store *s, int64_t *ret_count) CV_NODISCARD;
 /* Administrators that can sign in or still validate, without `except`. */
 int mgr_store_administrators(struct mgr_store *s, const uint8_t except[MGR_ID_LEN], int64_t *ret_count) CV_NODISCARD;
 
