@@ -264,6 +264,23 @@ void run_ban(struct relay_run *run, const uint8_t *user_id, const uint8_t *devic
 	}
 }
 
+static bool has_present(const struct relay_run *run)
+{
+	for (size_t i = 0; i < run->leaves; i++)
+		if (run->members[i] && run->members[i]->conn)
+			return true;
+	return false;
+}
+
+static void refuse_lobby(struct relay_run *run, const char *detail)
+{
+	for (struct relay_conn *c = run->conns, *next; c; c = next) {
+		next = c->run_next;
+		if (c->state == CONN_LOBBY)
+			conn_refuse(c, PB_REFUSED(NO_SUCH_RUN), detail);
+	}
+}
+
 void run_end(struct relay_run *run, const char *detail, bool cancelled)
 {
 	struct PB(RunEnded) ended = PB_INIT(RUN_ENDED);
@@ -283,6 +300,9 @@ void run_end(struct relay_run *run, const char *detail, bool cancelled)
 	ended.cancelled = cancelled;
 	m.body_case = PB_CONTROL(RUN_ENDED);
 	m.run_ended = &ended;
+	/* who waits to be let in by nobody is told so, and may begin another run */
+	if (!cancelled && !has_present(run))
+		refuse_lobby(run, "nobody is left in the meeting");
 	msg = control_msg(&m);
 	/* nobody is lost or present any more: members are taken out before their connections close */
 	for (struct relay_conn *c = run->conns; c; c = c->run_next) {
@@ -315,8 +335,10 @@ static void expire_lobby(struct relay_run *run, int64_t now)
 		next = c->run_next;
 		if (c->state != CONN_LOBBY || now - c->lobby_us < LOBBY_TIMEOUT_US)
 			continue;
-		if (run->group)
+		if (run->group && has_present(run))
 			conn_refuse(c, PB_REFUSED(ADMISSION_REFUSED), "no member admitted the newcomer");
+		else if (run->group)
+			conn_refuse(c, PB_REFUSED(NO_SUCH_RUN), "nobody is left in the meeting");
 		else
 			conn_refuse(c, PB_REFUSED(NO_SUCH_RUN), "nobody has started the meeting");
 	}

@@ -269,6 +269,29 @@ static void test_end_by_manager(void **state)
 	assert_int_equal(counts.runs, 0);
 }
 
+/* Its only member has died: who waits at the door is told that nobody is left, not that somebody refuses. */
+static void test_nobody_left(void **state)
+{
+	client_create(&w, &a, 15);
+	client_drop(&a);
+	client_knock(&w, &b, 0);
+	world_pass(&w, 29000);
+	assert_int_equal(b.closed, 0);
+	world_pass(&w, 1500);
+	assert_int_equal(refused(&b), PB_REFUSED(NO_SUCH_RUN));
+	client_knock(&w, &c, 0);
+	relay_end_run(w.relay, w.run_id, false);
+	assert_int_equal(refused(&c), PB_REFUSED(NO_SUCH_RUN));
+}
+
+static void test_ended_at_the_door(void **state)
+{
+	client_create(&w, &a, 15);
+	client_knock(&w, &b, 0);
+	relay_end_run(w.relay, w.run_id, false);
+	assert_true(got(&b, PB_CONTROL(RUN_ENDED)));
+}
+
 /* A run that nobody is connected to any more costs nothing in the end. */
 static void test_forgotten(void **state)
 {
@@ -288,10 +311,20 @@ static void test_forgotten(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_resume),  TEST(test_resume_own_commit), TEST(test_resume_too_late),
-		TEST(test_lost),    TEST(test_leave_batch),       TEST(test_removed_stays_out),
-		TEST(test_revoked), TEST(test_revocations_full),  TEST(test_replaced),
-		TEST(test_end),     TEST(test_end_by_manager),    TEST(test_forgotten),
+		TEST(test_resume),
+		TEST(test_resume_own_commit),
+		TEST(test_resume_too_late),
+		TEST(test_lost),
+		TEST(test_leave_batch),
+		TEST(test_removed_stays_out),
+		TEST(test_revoked),
+		TEST(test_revocations_full),
+		TEST(test_replaced),
+		TEST(test_end),
+		TEST(test_end_by_manager),
+		TEST(test_nobody_left),
+		TEST(test_ended_at_the_door),
+		TEST(test_forgotten),
 	};
 
 	cv_log_set_level(CV_LOG_CRITICAL);

@@ -36,6 +36,20 @@ async function more(p: Proc, of: string, count: number): Promise<void> {
 const count = (p: Proc, event: string) => p.events.filter((e) => e['event'] === event).length;
 const lastEpoch = (p: Proc) => p.events.filter((e) => e['event'] === 'epoch').at(-1)!['epoch'] as number;
 
+/** The run of a dead client is over after 30 s of silence; who wants in meanwhile waits, and begins the next one. */
+async function dieAlone(anna: Person): Promise<() => Promise<void>> {
+  const meeting = await anna.meeting('Alone', ['bruno@example.org']);
+  const dead = anna.join(meeting);
+  const run = (await dead.event('joined'))['run'];
+  await dead.event('stats');
+  await dead.stop('SIGKILL');
+  const again = anna.join(meeting, { duration: 1 });
+  return async () => {
+    assert.notEqual((await again.event('joined', () => true, 80000))['run'], run);
+    assert.equal(await again.exit(), 0, again.report());
+  };
+}
+
 test('a dead client leaves after the grace, a reset and a halt of the relay leave the group as it is', async (t) => {
   const [anna, bruno, chloe] = people as [Person, Person, Person];
   const meeting = await anna.meeting('Ward round', ['bruno@example.org', 'chloe@example.org']);
@@ -56,6 +70,10 @@ test('a dead client leaves after the grace, a reset and a halt of the relay leav
   // Every connection is reset: the clients come back, resumed in the same group.
   assert.equal(wire.reset(), 2);
   await Promise.all([a, b].map((p) => p.event('connection-back')));
+
+  // Meanwhile, elsewhere: the only one in a meeting dies, and comes again.
+  const again = await dieAlone(anna);
+
   await Promise.all([more(a, 'bruno@example.org', 30), more(b, 'anna@example.org', 30)]);
 
   // The relay stands still for three seconds.
@@ -80,6 +98,7 @@ test('a dead client leaves after the grace, a reset and a halt of the relay leav
   await Promise.all([more(a, 'bruno@example.org', 30), more(b, 'anna@example.org', 30)]);
   t.diagnostic(`chloé was taken for lost after ${(took / 1000).toFixed(1)} s; epoch ${epoch} became ${lastEpoch(a)}`);
 
+  await again();
   for (const p of [a, b]) p.send({ command: 'leave' });
   assert.deepEqual(await Promise.all([a.exit(), b.exit()]), [0, 0]);
 });

@@ -106,6 +106,7 @@ struct client_meeting {
 	bool pin_failed;    /* one of the relays tried showed another key */
 	bool home_known;    /* from joining on: the run lives there */
 	int64_t unbegun_us; /* since when PHASE_UNBEGUN comes again and again; 0: it does not */
+	int64_t again_us;   /* since when another run is waited for; 0: it is not */
 	uint8_t home[CLIENT_ID_LEN];
 	struct net_tls_client *tls;
 	struct net_tunnel *tunnel;
@@ -174,6 +175,8 @@ void client_meeting_save_profile(struct client_meeting *m);
 
 /* meeting_join.c */
 void client_join_ask(struct client_meeting *m);
+/* Asks the manager again in a moment, for a run that somebody is in; `why` ends it when there is none for long. */
+void client_join_again(struct client_meeting *m, const char *why);
 void client_join_connect(struct client_meeting *m);
 void client_join_lost(struct client_meeting *m, const char *why);
 void client_join_cut(struct client_meeting *m);

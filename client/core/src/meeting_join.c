@@ -157,6 +157,23 @@ static void take_answer(struct client_meeting *m, struct ask_job *a)
 	client_probe_start(m);
 }
 
+/* Nobody is left in the run, or nobody has begun it: when the manager has noticed too, there is another one. */
+void client_join_again(struct client_meeting *m, const char *why)
+{
+	int64_t now = cv_now_us();
+
+	client_join_cut(m);
+	client_meeting_drop_group(m);
+	if (m->again_us == 0)
+		m->again_us = now;
+	if (now - m->again_us > CLIENT_WELCOME_US) {
+		client_meeting_over(m, CLIENT_UNREACHABLE, "%s", why);
+		return;
+	}
+	m->phase = PHASE_UNBEGUN;
+	cv_timer_set(&m->retry, UNBEGUN_US);
+}
+
 /* Several relays, and the client that begins the run has not said yet which one it took. */
 static void unbegun(struct client_meeting *m)
 {

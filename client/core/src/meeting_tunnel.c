@@ -269,7 +269,7 @@ static void on_refused(struct client_meeting *m, const PB(Refused) * r)
 			client_join_lost(m, "the relay does not know the meeting any more");
 			return;
 		}
-		client_meeting_over(m, CLIENT_UNREACHABLE, "the meeting has not begun on the relay");
+		client_join_again(m, "the meeting has not begun on the relay");
 		return;
 	default: break;
 	}
