@@ -31,6 +31,23 @@ static int read_new_password(struct cli *cli, bool from_stdin, struct client_pas
 	return r;
 }
 
+/* A profile knows one organisation: its session and its contacts are nothing for another one's servers. */
+static bool same_organisation(struct cli *cli, const uint8_t fingerprint[CLIENT_HASH_LEN], const char *manager)
+{
+	uint8_t known[CLIENT_HASH_LEN];
+
+	if (cli->profile->root_der == NULL)
+		return true;
+	proto_sha256(cli->profile->root_der, cli->profile->root_len, known);
+	if (memcmp(known, fingerprint, CLIENT_HASH_LEN) == 0)
+		return true;
+	client_fail(&cli->err, CV_EAUTH, CLIENT_SECURITY,
+		    "this profile belongs to %s, whose organisation has another fingerprint; use another profile "
+		    "(--profile DIR) for %s",
+		    cli->profile->manager_url, cli_safe(manager));
+	return false;
+}
+
 int cli_validate(struct cli *cli, int argc, char **argv)
 {
 	struct client_validation v = {0};
@@ -50,6 +67,7 @@ int cli_validate(struct cli *cli, int argc, char **argv)
 	if (!v.first_name || !v.last_name)
 		return cli_usage_error(cli, "--first-name and --last-name are needed");
 	if (client_link_parse(words[0], &link, &cli->err) == 0 && cli_open(cli, false) &&
+	    same_organisation(cli, link.fingerprint, link.manager_url) &&
 	    read_new_password(cli, from_stdin, &password) == 0 &&
 	    client_validate(cli->profile, &cli->clock, &link, &v, &password, &cli->err) == 0) {
 		cli_say(cli, "The account %s at %s is ready. Sign in with: conclave-cli login --manager %s %s",
@@ -88,23 +106,30 @@ static int ask_fingerprint(struct cli *cli, const char *manager, uint8_t ret[CLI
 
 static int meet_manager(struct cli *cli, const char *manager, const char *org)
 {
+	char url[CLIENT_URL_MAX + 1] = "";
 	uint8_t fingerprint[CLIENT_HASH_LEN];
-	int r = 0;
+	int r = manager ? client_manager_url(manager, url, &cli->err) : 0;
 
+	if (r == 0 && org && cv_hex_decode(fingerprint, sizeof(fingerprint), org) != 0)
+		r = client_fail(&cli->err, CV_EINVAL, CLIENT_USAGE, "--org takes 64 hexadecimal digits");
+	if (r != 0)
+		return r;
 	if (cli->profile->manager_url[0]) {
-		if (manager && strcmp(manager, cli->profile->manager_url) != 0)
+		char known[CLIENT_URL_MAX + 1];
+
+		if (client_manager_url(cli->profile->manager_url, known, &cli->err) != 0)
+			return cli->err.code;
+		if (manager && strcmp(url, known) != 0)
 			return client_fail(&cli->err, CV_EINVAL, CLIENT_USAGE,
 					   "this profile belongs to %s; use another one (--profile DIR) for %s",
 					   cli->profile->manager_url, cli_safe(manager));
-		return 0;
+		return !org || same_organisation(cli, fingerprint, known) ? 0 : cli->err.code;
 	}
 	if (!manager)
 		return client_fail(&cli->err, CV_EINVAL, CLIENT_USAGE,
 				   "--manager URL is needed the first time; it stands in your invitation");
 	if (!org)
 		r = ask_fingerprint(cli, manager, fingerprint);
-	else if (cv_hex_decode(fingerprint, sizeof(fingerprint), org) != 0)
-		r = client_fail(&cli->err, CV_EINVAL, CLIENT_USAGE, "--org takes 64 hexadecimal digits");
 	return r != 0 ? r : client_api_first_contact(cli->profile, &cli->clock, manager, fingerprint, &cli->err);
 }
 

@@ -16,6 +16,7 @@
 struct cli {
 	const char *profile_dir; /* NULL: the default */
 	bool json;               /* events as JSON lines on standard output */
+	bool unread;             /* nobody reads them any more */
 	const char *command;     /* as typed, for messages: "meeting create" */
 	struct client_error err;
 	struct client_clock clock;
@@ -58,6 +59,7 @@ void cli_say(struct cli *cli, const char *format, ...) __attribute__((format(pri
 struct cli_option {
 	const char *name;    /* without dashes */
 	bool *flag;          /* set when given; NULL: takes a value */
+	bool path;           /* the value is a file's or folder's name, any bytes; else UTF-8 text */
 	const char **value;  /* last value given */
 	const char **values; /* each value given, up to values_max, counted in *n_values */
 	size_t values_max;

@@ -111,6 +111,7 @@ static const struct {
 		 "\"moderation\"]}\n"
 		 "  {\"command\": \"remove\", \"user\": EMAIL}  {\"command\": \"send-file\", \"path\": PATH}\n"
 		 "  {\"command\": \"lock\"}  {\"command\": \"unlock\"}  (moderators: nobody new is let in)\n"
+		 "  {\"command\": \"end\"}  (moderators: the meeting is over for everybody)\n"
 		 "  {\"command\": \"accept\", \"transfer\": ID, \"directory\": DIR}  {\"command\": \"decline\", "
 		 "\"transfer\": ID}\n"
 		 "  {\"command\": \"code-compare\"}  {\"command\": \"code-verified\", \"epoch\": N}  {\"command\": "

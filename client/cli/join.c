@@ -48,6 +48,12 @@ static void on_second(void *arg)
 		cli_event(j->cli, "stats", join_stats(j));
 	else if (!j->comparing) /* while somebody types the answer, the line stays */
 		join_status(j);
+	if (j->cli->unread && !j->interrupted) {
+		/* Whoever started this has gone: nobody would know that a camera is on here. */
+		j->interrupted = true;
+		join_local_error(j, "nobody reads the events any more: leaving");
+		client_meeting_leave(j->meeting);
+	}
 }
 
 static void on_signal(void *arg, int signo)
@@ -70,12 +76,13 @@ static int parse(struct cli *cli, int argc, char **argv, struct join_options *o,
 {
 	const char *duration = NULL, *expect = NULL;
 	const struct cli_option options[] = {
-		{"audio", .value = &o->audio},
-		{"camera", .value = &o->camera},
+		{"audio", .path = true, .value = &o->audio},
+		{"camera", .path = true, .value = &o->camera},
 		{"loop", .flag = &o->loop},
-		{"record", .value = &o->record},
-		{"send-file", .values = o->send_files, .values_max = SEND_FILES_MAX, .n_values = &o->n_send_files},
-		{"accept-files", .value = &o->accept_dir},
+		{"record", .path = true, .value = &o->record},
+		{"send-file", .path = true, .values = o->send_files, .values_max = SEND_FILES_MAX,
+		 .n_values = &o->n_send_files},
+		{"accept-files", .path = true, .value = &o->accept_dir},
 		{"duration", .value = &duration},
 		{"expect", .value = &expect},
 	};

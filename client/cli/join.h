@@ -96,8 +96,8 @@ void join_on_contact(struct join *j, const struct client_meeting_event *e);
 /* "verified", "changed" into an event; and for people, "" when verified. */
 void join_standing(json_t *fields, enum client_standing standing);
 const char *join_standing_text(enum client_standing standing);
-/* What the status line says of code and verification. */
-const char *join_code_status(const struct join *j);
+/* What the status line says of code and verification; not `wide`: in 60 columns. */
+const char *join_code_status(const struct join *j, bool wide);
 /* code-compare, code-verified, code-differs, code-cancel, participants. False: none of these. */
 bool join_compare_command(struct join *j, const char *name, const json_t *command);
 

@@ -124,7 +124,12 @@ static void remove_user(struct join *j, const json_t *command)
 	uint8_t user[CLIENT_ID_LEN];
 	int r = client_meeting_find(j->meeting, text_of(command, "user"), user);
 
-	answer(j, "remove", r != 0 ? r : client_meeting_remove(j->meeting, user));
+	if (r == 0)
+		r = client_meeting_remove(j->meeting, user);
+	if (r == CV_EINVAL)
+		join_error(j, "remove", "that is yourself: use 'leave'");
+	else
+		answer(j, "remove", r);
 }
 
 static void transfer(struct join *j, const json_t *command, const char *name)
@@ -178,8 +183,7 @@ static void run(struct join *j, const json_t *command)
 		done(j, name);
 		client_meeting_leave(j->meeting);
 	} else if (strcmp(name, "end") == 0) {
-		done(j, name);
-		client_meeting_end(j->meeting);
+		answer(j, name, client_meeting_end(j->meeting));
 	} else if (strcmp(name, "mute") == 0 || strcmp(name, "unmute") == 0) {
 		mute_checked(j, command, name, name[0] == 'm');
 	} else if (strcmp(name, "set-rights") == 0) {

@@ -24,19 +24,18 @@ const char *join_standing_text(enum client_standing standing)
 						     : " (not verified)";
 }
 
-const char *join_code_status(const struct join *j)
+const char *join_code_status(const struct join *j, bool wide)
 {
 	static char text[256];
+	const char *label = j->comparing ? (wide ? "COMPARE the security code of epoch" : "COMPARE epoch") : "epoch";
+	const char *code = j->comparing ? j->compared_code : j->code[0] != '\0' ? j->code : "…";
 	char unverified[64] = "";
 
-	if (j->unverified > 0)
-		snprintf(unverified, sizeof(unverified), "   %zu not verified", j->unverified);
-	if (j->comparing)
-		snprintf(text, sizeof(text), "COMPARE the security code of epoch %llu: %s%s",
-			 (unsigned long long)j->compared_epoch, j->compared_code, unverified);
-	else
-		snprintf(text, sizeof(text), "epoch %llu   security code %s%s", (unsigned long long)j->epoch,
-			 j->code[0] != '\0' ? j->code : "…", unverified);
+	if (j->unverified > 0 && (wide || !j->comparing))
+		snprintf(unverified, sizeof(unverified), "  %zu not verified", j->unverified);
+	snprintf(text, sizeof(text), "%s %llu%s %s%s", label,
+		 (unsigned long long)(j->comparing ? j->compared_epoch : j->epoch),
+		 wide && !j->comparing ? "  security code" : ":", code, unverified);
 	return text;
 }
 

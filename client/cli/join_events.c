@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <base/text.h>
@@ -10,7 +11,9 @@
 
 #include "join.h"
 
-#define BAR 30
+#define BAR        30
+#define STATUS_MAX 640
+#define WIDE       110 /* columns */
 
 static const char *const stream_names[] = {"", "voice", "camera", "screen"};
 static const char *const reasons[] = {"", "left", "removed", "revoked", "lost", "replaced"};
@@ -26,6 +29,30 @@ static void clear_status(struct join *j)
 		fputs("\r\033[K", stdout);
 		j->status_shown = false;
 	}
+}
+
+static size_t columns(void)
+{
+	struct winsize w;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 1 ? w.ws_col : 80u;
+}
+
+/* In one row, whatever the terminal's width: what wraps cannot be taken away again. */
+static void show_status(struct join *j, char *text)
+{
+	size_t room = columns(), used = 0;
+	char *end = text;
+
+	for (; *end != '\0'; end++) {
+		if (((unsigned char)*end & 0xc0) != 0x80 && ++used == room)
+			break;
+	}
+	*end = '\0';
+	clear_status(j);
+	fputs(text, stdout);
+	fflush(stdout);
+	j->status_shown = true;
 }
 
 void join_line(struct join *j, const char *format, ...)
@@ -45,19 +72,18 @@ void join_line(struct join *j, const char *format, ...)
 void join_status(struct join *j)
 {
 	int64_t s = (cv_now_us() - j->joined_us) / 1000000;
+	char text[STATUS_MAX];
 
 	if (j->cli->json || !j->joined || j->over || !isatty(STDOUT_FILENO))
 		return;
-	clear_status(j);
-	printf("[%02d:%02d:%02d] %u in the meeting   %s", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60),
-	       j->participants, join_code_status(j));
-	fflush(stdout);
-	j->status_shown = true;
+	snprintf(text, sizeof(text), "%d:%02d:%02d  %u here  %s", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60),
+		 j->participants, join_code_status(j, columns() >= WIDE));
+	show_status(j, text);
 }
 
 void join_error(struct join *j, const char *command, const char *text)
 {
-	json_t *fields = json_pack("{s:s}", "message", text);
+	json_t *fields = json_pack("{s:s}", "message", cli_safe(text));
 
 	clear_status(j);
 	if (command != NULL)
@@ -97,14 +123,13 @@ json_t *join_member(const struct client_member *m)
 static void bar(struct join *j, const struct client_file_event *f)
 {
 	int filled = f->size > 0 ? (int)(f->bytes * BAR / f->size) : BAR;
+	char text[STATUS_MAX];
 
 	if (j->cli->json || !isatty(STDOUT_FILENO))
 		return;
-	clear_status(j);
-	printf("%s [%.*s%*s] %3d %%", cli_safe(f->name), filled, "==============================", BAR - filled, "",
-	       f->size > 0 ? (int)(f->bytes * 100 / f->size) : 100);
-	fflush(stdout);
-	j->status_shown = true;
+	snprintf(text, sizeof(text), "[%.*s%*s] %3d %% %s", filled, "==============================", BAR - filled, "",
+		 f->size > 0 ? (int)(f->bytes * 100 / f->size) : 100, cli_safe(f->name));
+	show_status(j, text);
 }
 
 static const char *file_event_name(const struct client_file_event *f)
@@ -160,10 +185,14 @@ static void on_file(struct join *j, const struct client_meeting_event *e)
 	json_object_set_new(fields, "size", json_integer((json_int_t)f->size));
 	json_object_set_new(fields, "bytes", json_integer((json_int_t)f->bytes));
 	json_object_set_new(fields, "sha256", json_string(sha));
-	if (f->path != NULL)
-		json_object_set_new(fields, "path", json_string(f->path));
+	if (f->path != NULL) {
+		json_t *path = json_string(f->path);
+
+		/* A folder's name may be no UTF-8. */
+		json_object_set_new(fields, "path", path != NULL ? path : json_string(cli_safe(f->path)));
+	}
 	if (f->text != NULL)
-		json_object_set_new(fields, "message", json_string(f->text));
+		json_object_set_new(fields, "message", json_string(cli_safe(f->text)));
 	cli_event(j->cli, file_event_name(f), fields);
 	file_line(j, e);
 	if (f->state == CLIENT_FILE_OFFERED && !f->mine && j->o.accept_dir != NULL) {
@@ -227,11 +256,11 @@ int join_left(struct join *j)
 	/* Something here failed, a recording above all: told when it happened, and no success. */
 	bool local = j->ending.outcome == CLIENT_DONE && j->local_error[0] != '\0';
 	int code = local ? CLIENT_USAGE : (int)j->ending.outcome;
-	json_t *fields = json_pack("{s:i, s:s}", "exit", code, "reason", j->ending.text);
+	json_t *fields = json_pack("{s:i, s:s}", "exit", code, "reason", cli_safe(j->ending.text));
 
 	clear_status(j);
 	if (local)
-		json_object_set_new(fields, "failed", json_string(j->local_error));
+		json_object_set_new(fields, "failed", json_string(cli_safe(j->local_error)));
 	cli_event(j->cli, "left", fields);
 	cli_say(j->cli, "%s",
 		j->ending.outcome == CLIENT_DONE ? "You have left the meeting." : "The meeting is over for you.");

@@ -300,7 +300,7 @@ static json_t *stream_out(const char *name, uint64_t frames, uint64_t bytes, con
 
 json_t *join_stats(struct join *j)
 {
-	json_t *streams = json_array();
+	json_t *streams = json_array(), *rtt;
 	struct client_sender_stats out;
 	struct client_meeting_stats m;
 
@@ -324,11 +324,12 @@ json_t *join_stats(struct join *j)
 			json_array_append_new(streams, stream_in(v, "voice", &s.voice));
 	}
 	client_meeting_stats(j->meeting, &m);
-	return json_pack("{s:I, s:i, s:I, s:o, s:{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I}}", "time_ms",
+	/* Not measured yet: null. */
+	rtt = m.rtt_us >= 0 ? json_real((double)m.rtt_us / 1000) : json_null();
+	return json_pack("{s:I, s:i, s:I, s:o, s:{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I}}", "time_ms",
 			 (json_int_t)cv_wall_ms(), "participants", (int)j->participants, "epoch", (json_int_t)j->epoch,
 			 "streams", streams, "tunnel", "bytes_in", (json_int_t)m.bytes_in, "bytes_out",
-			 (json_int_t)m.bytes_out, "units_dropped", (json_int_t)m.units_dropped, "rtt_ms",
-			 (double)m.rtt_us / 1000, "unopened", (json_int_t)m.media.unopened, "damaged",
-			 (json_int_t)m.media.damaged, "without_right", (json_int_t)m.media.without_right, "held",
-			 (json_int_t)m.media.held);
+			 (json_int_t)m.bytes_out, "units_dropped", (json_int_t)m.units_dropped, "rtt_ms", rtt,
+			 "unopened", (json_int_t)m.media.unopened, "damaged", (json_int_t)m.media.damaged,
+			 "without_right", (json_int_t)m.media.without_right, "held", (json_int_t)m.media.held);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conclave-cli: the whole client in a terminal. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <base/log.h>
 #include <base/secret.h>
@@ -55,6 +57,10 @@ static int global_options(struct cli *cli, int argc, char **argv, int *ret_exit)
 			return 0;
 		}
 	}
+	if (i < argc && strcmp(argv[i], "help") == 0) {
+		cli_help(NULL);
+		return 0;
+	}
 	if (i == argc) {
 		*ret_exit = cli_usage_error(cli, "no command given");
 		return 0;
@@ -62,11 +68,32 @@ static int global_options(struct cli *cli, int argc, char **argv, int *ret_exit)
 	return i;
 }
 
+/* Standard streams that were closed would be the next files and connections that are opened. */
+static bool have_streams(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return false;
+	}
+	return true;
+}
+
+/* What could not be written was not said: no success. */
+static int wrote(int code)
+{
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || code != CLIENT_DONE)
+		return code;
+	fputs("conclave-cli: the output cannot be written (a full disk, or nobody reads it)\n", stderr);
+	return CLIENT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = {.command = ""};
 	int code, at;
 
+	if (!have_streams())
+		return CLIENT_USAGE;
 	if (cv_process_harden() != 0) {
 		fputs("conclave-cli: the process cannot be protected against core dumps and tracing\n", stderr);
 		return CLIENT_USAGE;
@@ -76,6 +103,7 @@ int main(int argc, char **argv)
 	at = global_options(&cli, argc, argv, &code);
 	if (at > 0)
 		code = run(&cli, argc - at, argv + at);
+	code = wrote(code);
 	cli_close(&cli);
 	return code;
 }

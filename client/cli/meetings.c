@@ -8,31 +8,36 @@
 
 #define INVITED_MAX 1000
 
-/* 2026-03-01T14:30[:00][Z|+01:00]; local time when no zone is given. */
+/* "+01:00" or "+0100" in seconds. */
+static bool parse_zone(const char *text, int *ret)
+{
+	unsigned hours, minutes;
+	int used = 0;
+
+	if ((*text != '+' && *text != '-') || strspn(text + 1, "0123456789:") != strlen(text + 1) ||
+	    (sscanf(text + 1, "%2u:%2u%n", &hours, &minutes, &used) != 2 &&
+	     sscanf(text + 1, "%2u%2u%n", &hours, &minutes, &used) != 2) ||
+	    text[1 + used] || hours > 14 || minutes > 59)
+		return false;
+	*ret = (*text == '+' ? 1 : -1) * (int)(hours * 3600 + minutes * 60);
+	return true;
+}
+
+/* 2026-03-01T14:30[:00][Z|+01:00]; local time when no zone is given. No day that the month does not have. */
 static bool parse_start(const char *text, json_int_t *ret)
 {
 	struct tm tm = {.tm_isdst = -1};
 	const char *end = strptime(text, "%Y-%m-%dT%H:%M", &tm);
-	int hours, minutes, used = 0;
-	char sign;
+	int zone = 0, day = tm.tm_mday;
 	time_t t;
 
 	if (end && *end == ':')
 		end = strptime(end, ":%S", &tm);
-	if (!end)
+	if (!end || (*end && strcmp(end, "Z") != 0 && !parse_zone(end, &zone)))
 		return false;
-	if (!*end) {
-		t = mktime(&tm);
-	} else if (strcmp(end, "Z") == 0) {
-		t = timegm(&tm);
-	} else if (sscanf(end, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) == 3 && !end[used] &&
-		   (sign == '+' || sign == '-') && hours <= 14 && minutes < 60) {
-		t = timegm(&tm) - (sign == '+' ? 1 : -1) * (hours * 3600 + minutes * 60);
-	} else {
-		return false;
-	}
-	*ret = t;
-	return t > 0;
+	t = *end ? timegm(&tm) : mktime(&tm);
+	*ret = t - zone;
+	return tm.tm_mday == day && *ret > 0;
 }
 
 static const char *when(const json_t *meeting)
@@ -45,6 +50,13 @@ static const char *when(const json_t *meeting)
 	if (start <= 0 || !localtime_r(&t, &tm) || !strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &tm))
 		return "any time";
 	return text;
+}
+
+static const char *state(const json_t *meeting)
+{
+	return json_is_true(json_object_get(meeting, "cancelled")) ? "  (cancelled)"
+	       : json_is_true(json_object_get(meeting, "running")) ? "  (running)"
+								   : "";
 }
 
 static json_t *emails_of(char **words, int n)
@@ -96,8 +108,6 @@ static int create(struct cli *cli, int argc, char **argv)
 	for (size_t i = 0; i < n_invited; i++)
 		json_array_insert_new(emails, i, json_string(invited[i]));
 	body = json_pack("{s:s, s:o}", "title", title, "invite", emails);
-	if (!body)
-		return cli_usage_error(cli, "the title is not UTF-8 text");
 	if (start && !parse_start(start, &at)) {
 		json_decref(body);
 		return cli_usage_error(cli, "--start takes a time like 2026-03-01T14:30 or 2026-03-01T14:30Z");
@@ -136,8 +146,8 @@ static int list(struct cli *cli, int argc, char **argv)
 			cli_say(cli, "No meetings.");
 		json_array_foreach(all, i, meeting)
 		{
-			cli_say(cli, "%s  %-16s  %s", cli_field(meeting, "id"), when(meeting),
-				cli_field(meeting, "title"));
+			cli_say(cli, "%s  %-16s  %s%s", cli_field(meeting, "id"), when(meeting),
+				cli_field(meeting, "title"), state(meeting));
 			cli_event(cli, "meeting", json_incref(meeting));
 		}
 	}
@@ -147,11 +157,18 @@ static int list(struct cli *cli, int argc, char **argv)
 
 static void print_meeting(struct cli *cli, const json_t *m)
 {
+	long long minutes = (long long)json_integer_value(json_object_get(m, "duration_minutes"));
+	const json_t *organiser = json_object_get(m, "organiser");
 	json_t *person;
 	size_t i;
 
-	cli_say(cli, "%s\n  id        %s\n  when      %s, %lld minutes", cli_field(m, "title"), cli_field(m, "id"),
-		when(m), (long long)json_integer_value(json_object_get(m, "duration_minutes")));
+	cli_say(cli, "%s%s\n  id        %s", cli_field(m, "title"), state(m), cli_field(m, "id"));
+	if (minutes > 0)
+		cli_say(cli, "  when      %s, %lld minutes", when(m), minutes);
+	else
+		cli_say(cli, "  when      %s", when(m));
+	cli_say(cli, "  organiser %s %s <%s>", cli_field(organiser, "first_name"), cli_field(organiser, "last_name"),
+		cli_field(organiser, "email"));
 	json_array_foreach(json_object_get(m, "invited"), i, person)
 	{
 		if (json_is_string(person))
@@ -221,7 +238,7 @@ int cli_meeting(struct cli *cli, int argc, char **argv)
 			return verbs[i].run(cli, argc - 1, argv + 1);
 		}
 	}
-	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		cli_help("meeting");
 		return CLIENT_DONE;
 	}

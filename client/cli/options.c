@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <base/text.h>
+
 #include "cli.h"
 
 #define OPTIONS_MAX 24
@@ -16,6 +18,11 @@ static int take(struct cli *cli, const struct cli_option *o)
 	if (o->flag) {
 		*o->flag = true;
 		return CLI_OPTIONS_OK;
+	}
+	/* JSON, to the manager and as events, is UTF-8: what is not would be left out without a word. */
+	if (!o->path && !cv_utf8_valid(optarg, strlen(optarg))) {
+		cli_usage_error(cli, "--%s is not UTF-8 text", o->name);
+		return CLI_OPTIONS_WRONG;
 	}
 	if (o->value) {
 		*o->value = optarg;
@@ -70,6 +77,12 @@ int cli_options(struct cli *cli, int argc, char **argv, const struct cli_option 
 	if (r != CLI_OPTIONS_OK)
 		return r;
 	words = argc - optind;
+	for (int i = optind; i < argc; i++) {
+		if (!cv_utf8_valid(argv[i], strlen(argv[i]))) {
+			cli_usage_error(cli, "'%s' is not UTF-8 text", cli_safe(argv[i]));
+			return CLI_OPTIONS_WRONG;
+		}
+	}
 	if (words < words_min) {
 		cli_usage_error(cli, "something is missing");
 		return CLI_OPTIONS_WRONG;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,9 +18,11 @@ void cli_event(struct cli *cli, const char *name, json_t *fields)
 	if (event && fields)
 		json_object_update_missing(event, fields);
 	if (event && cli->json) {
+		errno = 0;
 		json_dumpf(event, stdout, JSON_COMPACT);
 		putchar('\n');
 		fflush(stdout);
+		cli->unread = cli->unread || (ferror(stdout) && errno == EPIPE);
 	}
 	json_decref(event);
 	json_decref(fields);
@@ -45,8 +48,8 @@ int cli_finish(struct cli *cli)
 		return CLIENT_DONE;
 	fprintf(stderr, "conclave-cli: %s\n", cli_safe(e->text));
 	cli_event(cli, "error",
-		  json_pack("{s:s, s:i, s:s, s:s}", "message", e->text, "exit", (int)e->outcome, "problem", e->problem,
-			    "code", cv_strerror(e->code)));
+		  json_pack("{s:s, s:i, s:s, s:s}", "message", cli_safe(e->text), "exit", (int)e->outcome, "problem",
+			    e->problem, "code", cv_strerror(e->code)));
 	return e->outcome;
 }
 
@@ -60,7 +63,7 @@ int cli_usage_error(struct cli *cli, const char *format, ...)
 	va_end(ap);
 	fprintf(stderr, "conclave-cli: %s; see 'conclave-cli%s%s --help'\n", text, *cli->command ? " " : "",
 		cli->command);
-	cli_event(cli, "error", json_pack("{s:s, s:i}", "message", text, "exit", (int)CLIENT_USAGE));
+	cli_event(cli, "error", json_pack("{s:s, s:i}", "message", cli_safe(text), "exit", (int)CLIENT_USAGE));
 	return CLIENT_USAGE;
 }
 

@@ -174,7 +174,7 @@ int cli_user(struct cli *cli, int argc, char **argv)
 			return verbs[i].run(cli, argc - 1, argv + 1);
 		}
 	}
-	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		cli_help("user");
 		return CLIENT_DONE;
 	}

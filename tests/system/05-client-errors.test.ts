@@ -120,6 +120,71 @@ test('a clock four minutes off works, one ten minutes off is said so', async () 
     await fails(site.person('bob@example.org', offset), loginArgs('bob@example.org'), USAGE, /clock/i, `${PASSWORD}\n`, ['faketime', '-f', offset]);
 });
 
+test('what was typed and cannot be meant is a usage error that says so', async () => {
+  const create = (title: string, ...more: string[]) => ['meeting', 'create', '--title', title, '--invite', ADMIN, ...more];
+  await fails(site.admin, create(''), USAGE, /title must have 1 to 256 bytes/);
+  for (const start of ['2027-02-31T10:00Z', '2027-02-01T10:00+-1:00', '2027-02-01'])
+    await fails(site.admin, create('Never', '--start', start), USAGE, /--start takes a time/);
+  await fails(site.admin, ['user', 'invite', 'nobody'], USAGE, /an address like name@example\.org/);
+  // An address that JSON cannot carry is not left out without a word.
+  const script = `exec '${programs.cli()}' --profile '${site.admin.profile}' meeting create --title T --invite ${ADMIN} "$(printf 'b\\377b@example.org')"`;
+  const proc = new Proc('sh', ['-c', script]);
+  assert.equal(await proc.exit(), USAGE, proc.report());
+  assert.match(proc.stderr, /'b\?b@example\.org' is not UTF-8 text/);
+});
+
+test('a known manager: its address in any spelling, its organisation as it was', async () => {
+  const login = (url: string, org: string) => ['login', '--manager', url, '--org', org, 'bob@example.org', '--password-stdin'];
+  const proc = new Proc(programs.cli(), ['--profile', bob.profile, ...login(`${site.url.replace('https://localhost', 'HTTPS://LocalHost')}/`, site.organisation)], {
+    input: `${PASSWORD}\n`,
+  });
+  assert.equal(await proc.exit(), 0, proc.report());
+  await fails(bob, login(site.url, 'ab'.repeat(32)), SECURITY, /another fingerprint/, `${PASSWORD}\n`);
+  const foreign = `https://elsewhere.example/validate#t=${'A'.repeat(43)}&org=${'ab'.repeat(32)}`;
+  await fails(bob, ['validate', foreign, '--first-name', 'B', '--last-name', 'B', '--password-stdin'], SECURITY, /another profile/, `${PASSWORD}\n`);
+  const stranger = site.person('bob@example.org', '-elsewhere');
+  await fails(stranger, login(site.relayUrl, site.organisation), USAGE, /is no manager: check the address/, `${PASSWORD}\n`);
+  await fails(stranger, login(`${site.url}/x`, site.organisation), USAGE, /is not the address of a manager/, `${PASSWORD}\n`);
+});
+
+test('a cancelled meeting is shown as such', async () => {
+  const gone = await site.admin.meeting('Gone', [ADMIN]);
+  await site.admin.cli(['meeting', 'cancel', gone]);
+  for (const args of [['list'], ['show', gone]]) {
+    const proc = new Proc(programs.cli(), ['--profile', site.admin.profile, 'meeting', ...args]);
+    assert.equal(await proc.exit(), 0, proc.report());
+    assert.match(proc.stdout, /Gone {2}\(cancelled\)/);
+  }
+});
+
+test('output that cannot be written is no success; who joined leaves when nobody reads the events any more', async () => {
+  const shell = async (redirected: string, args: string) => {
+    const proc = new Proc('sh', ['-c', `exec '${programs.cli()}' --profile '${bob.profile}' --json ${args} ${redirected}`]);
+    return { code: await proc.exit(), stderr: proc.stderr };
+  };
+  const full = await shell('>/dev/full', 'meeting list');
+  assert.equal(full.code, USAGE);
+  assert.match(full.stderr, /output cannot be written/);
+  // A closed stream is no place for the next connection or file.
+  assert.deepEqual(await shell('<&- >&-', `join ${meeting} --duration 1`), { code: 0, stderr: '' });
+
+  const joined = bob.join(meeting);
+  await joined.event('joined');
+  joined.child.stdout!.destroy();
+  assert.equal(await joined.exit(), USAGE, joined.report());
+  assert.match(joined.stderr, /nobody reads the events/);
+});
+
+test('ending the meeting without the right to is refused, and nobody is thrown out for it', async () => {
+  const other = await site.admin.meeting('Not yours', ['bob@example.org']);
+  const b = bob.join(other);
+  await b.event('joined');
+  b.send({ command: 'end' });
+  await b.event('error', (e) => e['command'] === 'end' && /no right/.test(e['message'] as string));
+  b.send({ command: 'leave' });
+  assert.equal(await b.exit(), 0, b.report());
+});
+
 test('a relay with an unpinned certificate gets not a single request', async () => {
   await site.relay.stop();
   const impostor = await Impostor.at(site.relayUrl, site.dir);

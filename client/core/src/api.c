@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <base/alloc.h>
 #include <base/buf.h>
@@ -26,17 +27,31 @@ struct client_api {
 	char nonce[NONCE_MAX + 1];
 };
 
+int client_manager_url(const char *text, char ret[CLIENT_URL_MAX + 1], struct client_error *err)
+{
+	const size_t scheme = 8;
+	size_t len = strlen(text);
+
+	while (len > scheme && text[len - 1] == '/')
+		len--;
+	if (strncasecmp(text, "https://", scheme) != 0 || len == scheme || len > CLIENT_URL_MAX ||
+	    strcspn(text + scheme, " /?#@\"\\") < len - scheme)
+		return client_fail(err, CV_EINVAL, CLIENT_USAGE,
+				   "'%s' is not the address of a manager: https://host or https://host:port", text);
+	for (size_t i = 0; i < len; i++)
+		ret[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
+	ret[len] = '\0';
+	return 0;
+}
+
 static int base_url(const char *manager_url, char *dst, size_t size, struct client_error *err)
 {
-	size_t len = strlen(manager_url);
+	char url[CLIENT_URL_MAX + 1];
+	int r = client_manager_url(manager_url, url, err);
 
-	while (len > 0 && manager_url[len - 1] == '/')
-		len--;
-	if (strncmp(manager_url, "https://", 8) != 0 || len > CLIENT_URL_MAX || strpbrk(manager_url, " ?#\"") != NULL)
-		return client_fail(err, CV_EINVAL, CLIENT_USAGE, "'%s' is not the address of a manager (https://…)",
-				   manager_url);
-	snprintf(dst, size, "%.*s/api/v1", (int)len, manager_url);
-	return 0;
+	if (r == 0)
+		snprintf(dst, size, "%s/api/v1", url);
+	return r;
 }
 
 int client_api_new(const struct client_profile *profile, const struct client_trust *trust, struct client_clock *clock,
@@ -116,6 +131,9 @@ static int problem(struct client_error *err, int status, const struct cv_buf *bo
 	snprintf(text, sizeof(text), "%s%s%s", title, detail != NULL ? ": " : "", detail != NULL ? detail : "");
 	if (status >= 500)
 		r = client_fail(err, CV_EIO, CLIENT_UNREACHABLE, "the manager failed: %s (HTTP %d)", text, status);
+	else if (strcmp(name, "bad-request") == 0)
+		r = client_fail(err, CV_EINVAL, CLIENT_USAGE, "the manager does not take this: %s (HTTP %d)",
+				detail != NULL ? detail : title, status);
 	else
 		r = client_fail(err, CV_EDENIED, CLIENT_REFUSED, "the manager refuses: %s (HTTP %d)", text, status);
 	if (err != NULL && err->code == r)
@@ -265,6 +283,19 @@ static int parse_contact(json_t *j, struct contact *c, struct client_error *err)
 	return r;
 }
 
+/* Some other server behind that address is no attack, only a wrong address. */
+static bool is_manager(const struct net_http_result *res)
+{
+	struct client_error e = {0};
+
+	if (net_http_result_header(res, "Date") == NULL)
+		return false;
+	if (res->status >= 200 && res->status < 300)
+		return res->body.len > 0 && res->body.data[0] == '{';
+	problem(&e, res->status, &res->body);
+	return e.problem[0] != '\0' || res->status >= 500;
+}
+
 /* On a connection whose key is only noted. */
 static int fetch_contact(const char *manager_url, struct client_clock *clock, struct contact *ret,
 			 struct client_error *err)
@@ -289,7 +320,11 @@ static int fetch_contact(const char *manager_url, struct client_clock *clock, st
 		transport_error(err, r, manager_url, res.detail);
 		goto out;
 	}
-	r = read_answer(&a, &res, CLIENT_API_SET_CLOCK, &j, err);
+	if (is_manager(&res))
+		r = read_answer(&a, &res, CLIENT_API_SET_CLOCK, &j, err);
+	else
+		r = client_fail(err, CV_ENOTFOUND, CLIENT_USAGE, "%s answers, but is no manager: check the address",
+				manager_url);
 	if (r == 0)
 		r = net_pin_parse(res.tls_pin, &ret->pin);
 	if (r == 0)
@@ -306,12 +341,14 @@ out:
 int client_api_first_contact(struct client_profile *p, struct client_clock *clock, const char *manager_url,
 			     const uint8_t fingerprint[CLIENT_HASH_LEN], struct client_error *err)
 {
+	char url[CLIENT_URL_MAX + 1];
 	struct contact c = {0};
-	int r;
+	int r = client_manager_url(manager_url, url, err);
 
-	r = fetch_contact(manager_url, clock, &c, err);
 	if (r == 0)
-		r = client_trust_take(p, clock, manager_url, fingerprint, (struct cv_span){c.root, c.root_len},
+		r = fetch_contact(url, clock, &c, err);
+	if (r == 0)
+		r = client_trust_take(p, clock, url, fingerprint, (struct cv_span){c.root, c.root_len},
 				      (struct cv_span){c.manifest, c.manifest_len}, &c.pin, err);
 	contact_done(&c);
 	return r;

@@ -299,20 +299,29 @@ void client_meeting_leave(struct client_meeting *m)
 	net_tunnel_close(m->tunnel, 1000);
 }
 
-void client_meeting_end(struct client_meeting *m)
+static bool moderates(const struct client_meeting *m)
+{
+	return (client_group_rights(m->group, client_group_leaf(m->group)) & PROTO_RIGHT_MODERATION) != 0;
+}
+
+int client_meeting_end(struct client_meeting *m)
 {
 	PB(Control) c = PB_INIT(CONTROL);
 	PB(RunEnded) ended = PB_INIT(RUN_ENDED);
 	char path[128];
 
 	if (m->phase != PHASE_IN)
-		return;
+		return CV_ESTATE;
+	/* The relay closes the connection of whoever asks without the right. */
+	if (!moderates(m))
+		return CV_EDENIED;
 	ended.detail = (char *)(uintptr_t) "ended by a moderator";
 	c.body_case = PB_CONTROL(RUN_ENDED);
 	c.run_ended = &ended;
 	(void)!client_tunnel_control(m, &c);
 	run_path(m, "end", path);
 	client_report_post(m, path, json_object(), true);
+	return 0;
 }
 
 const struct client_group *client_meeting_group(const struct client_meeting *m)
@@ -375,7 +384,7 @@ static int moderate(struct client_meeting *m, const struct op *op)
 {
 	if (m->phase != PHASE_IN)
 		return CV_ESTATE;
-	if (!(client_group_rights(m->group, client_group_leaf(m->group)) & PROTO_RIGHT_MODERATION))
+	if (!moderates(m))
 		return CV_EDENIED;
 	return client_meeting_op(m, op);
 }

@@ -35,11 +35,18 @@ CV_PUBLIC void client_api_free(struct client_api *a);
 /*
  * One request. `path` begins behind /api/v1. `body` (borrowed, may be NULL) is sent as JSON. *ret_json, when asked for
  * (may be NULL), is a new reference, or NULL for an answer without content.
- * Errors: CV_EDENIED (the manager refuses; err->problem names the problem), CV_EPIN, CV_EIO, CV_ETIMEOUT, CV_EFORMAT,
+ * Errors: CV_EDENIED (the manager refuses; err->problem names the problem), CV_EINVAL (it does not take what was
+ * typed, outcome CLIENT_USAGE), CV_EPIN, CV_EIO, CV_ETIMEOUT, CV_EFORMAT,
  * CV_ECLOSED (cancelled).
  */
 CV_PUBLIC int client_api_call(struct client_api *a, const char *method, const char *path, const json_t *body,
 			      unsigned flags, json_t **ret_json, struct client_error *err) CV_NODISCARD;
+
+/*
+ * The address of a manager in the one form that is kept and compared: https://host[:port] in lower case, without a
+ * slash at its end. CV_EINVAL, outcome CLIENT_USAGE.
+ */
+CV_PUBLIC int client_manager_url(const char *text, char ret[CLIENT_URL_MAX + 1], struct client_error *err) CV_NODISCARD;
 
 /*
  * First contact: fetches root and manifest from `manager_url` on a connection whose key is only noted, checks them

@@ -98,7 +98,7 @@ CV_PUBLIC void client_meeting_free(struct client_meeting *m);
 /* Leaves in good order: signed leave to the relay, told to the manager; LEFT follows within two seconds. */
 CV_PUBLIC void client_meeting_leave(struct client_meeting *m);
 /* Ends the run for all (moderator; organiser at the manager). */
-CV_PUBLIC void client_meeting_end(struct client_meeting *m);
+CV_PUBLIC int client_meeting_end(struct client_meeting *m) CV_NODISCARD;
 
 /* Borrowed; NULL before JOINED. */
 CV_PUBLIC const struct client_group *client_meeting_group(const struct client_meeting *m);
