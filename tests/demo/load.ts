@@ -13,6 +13,8 @@ export interface Machine {
   stolen: number;
   /** The most that was taken within one second. */
   stolen_peak: number;
+  /** Milliseconds for which a container's quota of processor time was used up: no other figure shows that. */
+  throttled_ms: number;
 }
 
 // Percent. Beyond these, what the meeting reached tells of the machine and its other users, not of the programs.
@@ -27,6 +29,7 @@ export function unquiet(m: Machine): string | undefined {
   if (m.others > OTHERS_MOST) why.push(`other programs used ${m.others} % of the cores`);
   if (m.stolen > STOLEN_MOST || m.stolen_peak > STOLEN_PEAK_MOST)
     why.push(`the hypervisor took ${m.stolen} %, in its worst second ${m.stolen_peak} %`);
+  if (m.throttled_ms > 0) why.push(`the quota of processor time was used up for ${m.throttled_ms} ms`);
   if (m.busy > BUSY_MOST) why.push(`the cores were busy for ${m.busy} % of the time`);
   return why.length ? why.join('; ') : undefined;
 }
@@ -34,6 +37,19 @@ export function unquiet(m: Machine): string | undefined {
 /** Clock ticks of all cores since the start: user nice system idle iowait irq softirq steal (proc(5)). */
 function ticks(): number[] {
   return readFileSync('/proc/stat', 'utf8').split('\n')[0]!.trim().split(/\s+/).slice(1, 9).map(Number);
+}
+
+/** For how long the control group of this process has been throttled so far; 0 where there is none. */
+function throttledMs(): number {
+  for (const [file, field, perMs] of [['cpu.stat', 'throttled_usec', 1e3], ['cpu/cpu.stat', 'throttled_time', 1e6]] as const) {
+    try {
+      const found = readFileSync(`/sys/fs/cgroup/${file}`, 'utf8').match(new RegExp(`^${field} (\\d+)$`, 'm'));
+      if (found) return Math.round(Number(found[1]) / perMs);
+    } catch {
+      // not here
+    }
+  }
+  return 0;
 }
 
 /** Clock ticks of a process; of its children that have ended as well. */
@@ -53,6 +69,7 @@ const sum = (list: number[]) => list.reduce((a, b) => a + b, 0);
 export class Load {
   private readonly start = ticks();
   private readonly own: number;
+  private readonly throttled = throttledMs();
   private last = this.start;
   private peak = 0;
   private readonly timer = setInterval(() => this.look(), 1000);
@@ -87,6 +104,7 @@ export class Load {
       others: percent(Math.max(0, busy - own), all),
       stolen: percent(stolen, all),
       stolen_peak: this.peak,
+      throttled_ms: throttledMs() - this.throttled,
     };
   }
 }
