@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include <base/log.h>
 #include <base/text.h>
 #include <proto/ids.h>
 
@@ -67,6 +69,10 @@ int mgr_listen_parse(const char *text, struct mgr_listen *ret)
 	if (!strcmp(l.host, "*") || !strcmp(l.host, "::"))
 		l.host[0] = 0;
 	l.ipv4 = l.host[0] && !strchr(l.host, ':');
+	/* In digits: a name would have to be looked up, and may have several. */
+	struct in6_addr address;
+	if (l.host[0] && inet_pton(l.ipv4 ? AF_INET : AF_INET6, l.host, &address) != 1)
+		return CV_EFORMAT;
 	if (!strcmp(l.host, "0.0.0.0"))
 		l.host[0] = 0;
 	*ret = l;
@@ -111,9 +117,43 @@ int mgr_url_check(const char *url, char *ret_host, size_t size)
 	return 0;
 }
 
+bool mgr_sender_check(const char *from)
+{
+	const char *open = strchr(from, '<'), *address = open ? open + 1 : from, *at = strchr(address, '@');
+	size_t len = strcspn(address, ">");
+	if (!cv_text_printable(from, strlen(from)) || (open ? strcmp(address + len, ">") != 0 : address[len] != 0))
+		return false;
+	return at && at > address && at + 1 < address + len && strcspn(address, " ,;<\"") >= len &&
+	       !strchr(at + 1, '@');
+}
+
+static const char *mail_problem(const struct mgr_conf *c)
+{
+	if (!mgr_sender_check(c->mail_from))
+		return "[mail] from must be an address, or a name and <an address>";
+	if (!c->smtp)
+		return NULL;
+	if (strncmp(c->smtp, "smtp://", 7) && strncmp(c->smtp, "smtps://", 8))
+		return "[mail] smtp must begin with smtp:// or smtps://";
+	if (strchr(c->smtp, '@'))
+		return "[mail] smtp must not hold user or password: use user and password_file";
+	const char *host = strstr(c->smtp, "://") + 3;
+	if (!*host || strcspn(host, " /?#") == 0 || strchr(host, ' '))
+		return "[mail] smtp must name a server: smtp://host or smtp://host:port";
+	if (c->smtp_user && !c->starttls && strncmp(c->smtp, "smtps://", 8))
+		return "[mail] starttls = no sends the password in the clear: use smtps://, or no user";
+	return NULL;
+}
+
+static bool same_place(const struct mgr_listen *a, const struct mgr_listen *b)
+{
+	return a->port == b->port && (!a->host[0] || !b->host[0] || !strcmp(a->host, b->host));
+}
+
 static const char *conf_problem(const struct mgr_conf *c)
 {
-	struct mgr_listen l;
+	struct mgr_listen l, relays;
+	enum cv_log_level level;
 	if (!*c->organisation || strlen(c->organisation) > 200 ||
 	    !cv_text_printable(c->organisation, strlen(c->organisation)))
 		return "[organisation] name must be 1 to 200 bytes of printable text";
@@ -122,26 +162,24 @@ static const char *conf_problem(const struct mgr_conf *c)
 	if (mgr_url_check(c->relay_url, NULL, 0) < 0)
 		return "[relays] url must be https://host or https://host:port, without a path";
 	if (mgr_listen_parse(c->listen, &l) < 0)
-		return "[server] listen must be port or address:port";
-	if (mgr_listen_parse(c->relay_listen, &l) < 0)
-		return "[relays] listen must be port or address:port";
+		return "[server] listen must be port or address:port, the address in digits";
+	if (mgr_listen_parse(c->relay_listen, &relays) < 0)
+		return "[relays] listen must be port or address:port, the address in digits";
+	if (same_place(&l, &relays))
+		return "[relays] listen must be another port than that of [server]";
 	for (size_t i = 0; i < c->languages.count; i++) {
 		if (strcmp(c->languages.items[i], "en") && strcmp(c->languages.items[i], "fr"))
 			return "[organisation] languages knows en and fr";
 	}
 	if (c->languages.count == 0 || c->languages.count > 2)
 		return "[organisation] languages needs one or two of en, fr";
-	if (c->smtp && strncmp(c->smtp, "smtp://", 7) && strncmp(c->smtp, "smtps://", 8))
-		return "[mail] smtp must begin with smtp:// or smtps://";
-	if (c->smtp && strchr(c->smtp, '@'))
-		return "[mail] smtp must not hold user or password: use user and password_file";
 	if (c->smtp_user && !c->smtp_password_file)
 		return "[mail] user needs password_file";
-	if (c->smtp && c->smtp_user && !c->starttls && strncmp(c->smtp, "smtps://", 8))
-		return "[mail] starttls = no sends the password in the clear: use smtps://, or no user";
 	if (strcmp(c->media_cipher, "aes-128") && strcmp(c->media_cipher, "aes-256"))
 		return "[meetings] media_cipher is aes-128 or aes-256";
-	return NULL;
+	if (cv_log_level_parse(c->log_level, &level) < 0)
+		return "[log] level must be error, warning, notice, info or debug";
+	return mail_problem(c);
 }
 
 int mgr_conf_load(const char *path, struct mgr_conf *ret, char *ret_msg, size_t msg_size)

@@ -43,6 +43,9 @@ void mgr_conf_free(struct mgr_conf *c);
 /* PROTO_SWITCH_… bits of the [meetings] section. */
 unsigned mgr_conf_switches(const struct mgr_conf *c);
 
+/* "address" or "Name <address>", as a sender of mail. */
+bool mgr_sender_check(const char *from);
+
 struct mgr_listen {
 	char host[64]; /* "" every address */
 	int port;

@@ -38,7 +38,7 @@ int main(int argc, char **argv)
 		fputs(help, stderr);
 		return MGR_EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
 		return mgr_help(help);
 	if (!strcmp(argv[1], "--version")) {
 		puts("conclave-manager " CONCLAVE_VERSION);

@@ -48,6 +48,9 @@ struct mgr_site {
 /* Loads configuration, keys and database (which an older program may have made: `how`); prints what is wrong. 0 or an
  * exit code. */
 int mgr_site_open(const struct mgr_place *place, enum mgr_store_how how, struct mgr_site *ret);
+/* What the configuration names is there and fits: certificate, keys, folders. Prints what is wrong. 0 or an exit code.
+ */
+int mgr_site_check(const struct mgr_conf *c);
 void mgr_site_close(struct mgr_site *s);
 /* Runs `change` in a transaction. */
 int mgr_site_change(struct mgr_site *s, int (*change)(struct mgr_app *app, void *arg), void *arg) CV_NODISCARD;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -127,7 +128,7 @@ static int complete(struct init *in)
 	if (!in->relay_listen)
 		in->relay_listen = "8445";
 	if (mgr_listen_parse(in->listen, &l) < 0 || mgr_listen_parse(in->relay_listen, &l) < 0)
-		return mgr_die(MGR_EXIT_USAGE, "--listen and --relay-listen must be PORT or ADDRESS:PORT");
+		return mgr_die(MGR_EXIT_USAGE, "--listen and --relay-listen must be PORT or ADDRESS:PORT, in digits");
 	if (!in->relay_url) {
 		snprintf(in->relay_url_text, sizeof in->relay_url_text,
 			 strchr(in->host, ':') ? "https://[%s]:%d" : "https://%s:%d", in->host, l.port);
@@ -139,11 +140,25 @@ static int complete(struct init *in)
 		snprintf(in->mail_from_text, sizeof in->mail_from_text, "Conclave <conclave@%s>", in->host);
 		in->mail_from = in->mail_from_text;
 	}
+	if (!mgr_sender_check(in->mail_from))
+		return mgr_die(MGR_EXIT_USAGE, "--mail-from must be an address, or 'Name <address>'");
 	if (!in->data)
 		in->data = MGR_DEFAULT_DATA;
 	if (in->cert && (!realpath(in->cert, in->cert_path) || !realpath(in->key, in->key_path)))
 		return mgr_die(MGR_EXIT_FAILED, "--cert or --key: %s", strerror(errno));
 	return 0;
+}
+
+static bool is_empty(const char *path)
+{
+	DIR *d = opendir(path);
+	const struct dirent *e;
+	size_t n = 0;
+	while (d && (e = readdir(d)))
+		n += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+	if (d)
+		closedir(d);
+	return d && n == 0;
 }
 
 static int check_fresh(const struct init *in)
@@ -158,7 +173,8 @@ static int check_fresh(const struct init *in)
 				       "%s exists: this folder holds an organisation already; nothing was changed",
 				       path);
 	}
-	if (mgr_dir_make(in->data) < 0 || chmod(in->data, 0700) < 0)
+	/* A folder that holds other things keeps its mode: what is made in it is closed to others anyway. */
+	if (mgr_dir_make(in->data) < 0 || (is_empty(in->data) && chmod(in->data, 0700) < 0))
 		return mgr_die(MGR_EXIT_FAILED, "%s: %s", in->data, strerror(errno));
 	return 0;
 }

@@ -155,16 +155,19 @@ static int start(struct server *s)
 {
 	enum cv_log_level level;
 	const struct mgr_conf *c = &s->site.conf;
-	if (cv_log_level_parse(c->log_level, &level) < 0)
-		return mgr_die(MGR_EXIT_FAILED, "[log] level knows debug, info, notice, warning, error");
-	cv_log_set_level(level);
+	if (cv_log_level_parse(c->log_level, &level) == 0)
+		cv_log_set_level(level);
+	int code = mgr_site_check(c);
+	if (code)
+		return code;
 	int r = mgr_site_change(&s->site, tend, NULL);
 	if (r < 0)
-		return mgr_die(MGR_EXIT_FAILED, "the manifest cannot be kept up: %s", cv_strerror(r));
+		return mgr_die(MGR_EXIT_FAILED, "the manifest cannot be kept up: %s (database: %s)", cv_strerror(r),
+			       mgr_store_error(s->site.app.store));
 	r = mgr_logins_new(&s->site.app.logins);
 	if (r < 0)
 		return mgr_die(MGR_EXIT_FAILED, "%s", cv_strerror(r));
-	int code = load_pages(s);
+	code = load_pages(s);
 	if (code)
 		return code;
 	struct mgr_http_opts opts = {.app = &s->site.app,

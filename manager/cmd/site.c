@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <base/time.h>
+#include <net/tls.h>
 
 #include "cmd/cmd.h"
 #include "domain/files.h"
@@ -55,6 +59,9 @@ static int open_store(struct mgr_site *s, enum mgr_store_how how)
 		return mgr_die(MGR_EXIT_FAILED,
 			       "%s has schema version %lld; this program knows %lld: install the newer release again",
 			       s->db_path, (long long)s->schema, (long long)mgr_store_schema());
+	if (r == CV_EFORMAT)
+		return mgr_die(MGR_EXIT_FAILED, "%s is no database, or a damaged one: put a backup in its place",
+			       s->db_path);
 	return r < 0 ? mgr_die(MGR_EXIT_FAILED, "%s: %s", s->db_path, cv_strerror(r)) : 0;
 }
 
@@ -88,6 +95,55 @@ out:
 	if (code)
 		mgr_site_close(s);
 	return code;
+}
+
+static int check_tls(const struct mgr_conf *c)
+{
+	struct net_pin cert, key, spare;
+	if (net_pin_of_cert_file(c->certificate, &cert) < 0)
+		return mgr_die(MGR_EXIT_FAILED, "%s: no readable PEM certificate", c->certificate);
+	if (net_pin_of_key_file(c->key, &key) < 0)
+		return mgr_die(MGR_EXIT_FAILED, "%s: no readable PEM key", c->key);
+	if (memcmp(&cert, &key, sizeof cert))
+		return mgr_die(MGR_EXIT_FAILED, "%s is not the key of %s", c->key, c->certificate);
+	if (net_pin_of_key_file(c->spare_key, &spare) < 0)
+		return mgr_die(MGR_EXIT_FAILED, "%s: no readable PEM key", c->spare_key);
+	if (!memcmp(&spare, &key, sizeof key))
+		return mgr_die(MGR_EXIT_FAILED, "%s ([server] spare_key) must be another key than the one in use",
+			       c->spare_key);
+	return 0;
+}
+
+/* There and writable, or makeable. */
+static bool outbox_usable(const char *dir)
+{
+	char parent[MGR_PATH_MAX];
+	struct stat st;
+	if (stat(dir, &st) == 0)
+		return S_ISDIR(st.st_mode) && access(dir, W_OK | X_OK) == 0;
+	int n = snprintf(parent, sizeof parent, "%s", dir);
+	char *slash = n > 0 && n < (int)sizeof parent ? strrchr(parent, '/') : NULL;
+	if (slash)
+		slash[slash == parent] = 0;
+	return errno == ENOENT && access(slash ? parent : ".", W_OK | X_OK) == 0;
+}
+
+int mgr_site_check(const struct mgr_conf *c)
+{
+	struct stat st;
+	int code = check_tls(c);
+	if (code)
+		return code;
+	if (c->web && (stat(c->web, &st) < 0 || !S_ISDIR(st.st_mode)))
+		return mgr_die(MGR_EXIT_FAILED, "%s ([server] web) is no folder", c->web);
+	if (c->smtp && c->smtp_password_file && access(c->smtp_password_file, R_OK) < 0)
+		return mgr_die(MGR_EXIT_FAILED, "%s ([mail] password_file): %s", c->smtp_password_file,
+			       strerror(errno));
+	if (c->smtp && c->smtp_ca && access(c->smtp_ca, R_OK) < 0)
+		return mgr_die(MGR_EXIT_FAILED, "%s ([mail] ca): %s", c->smtp_ca, strerror(errno));
+	if (!c->smtp && !outbox_usable(c->outbox))
+		return mgr_die(MGR_EXIT_FAILED, "%s ([mail] outbox) is no folder that can be written to", c->outbox);
+	return 0;
 }
 
 void mgr_site_close(struct mgr_site *s)

@@ -61,31 +61,18 @@ static const char check_help[] =
 	"Usage: conclave-manager check-config [OPTION]...\n\n"
 	"Checks configuration, keys, certificates and database without changing anything.\n\n" PLACE_HELP;
 
-static int check_tls(const struct mgr_conf *c)
-{
-	struct net_pin cert, key, spare;
-	if (net_pin_of_cert_file(c->certificate, &cert) < 0)
-		return mgr_die(MGR_EXIT_FAILED, "%s: no readable PEM certificate", c->certificate);
-	if (net_pin_of_key_file(c->key, &key) < 0)
-		return mgr_die(MGR_EXIT_FAILED, "%s: no readable PEM key", c->key);
-	if (memcmp(&cert, &key, sizeof cert))
-		return mgr_die(MGR_EXIT_FAILED, "%s is not the key of %s", c->key, c->certificate);
-	if (net_pin_of_key_file(c->spare_key, &spare) < 0)
-		return mgr_die(MGR_EXIT_FAILED, "%s: no readable PEM key", c->spare_key);
-	if (!memcmp(&spare, &key, sizeof key))
-		return mgr_die(MGR_EXIT_FAILED, "the spare key must be another key than the one in use");
-	if (c->smtp_password_file && access(c->smtp_password_file, R_OK) < 0)
-		return mgr_die(MGR_EXIT_FAILED, "%s: cannot be read", c->smtp_password_file);
-	return 0;
-}
-
 static int check_modes(const struct mgr_conf *c)
 {
 	static const char *const names[] = {"keys/root.key",         "keys/issuer.key",     "keys/grants.key",
 					    "keys/opaque-oprf.seed", "keys/opaque-ake.key", "keys/mail-queue.key",
 					    MGR_RELAY_CA_KEY,        MGR_RELAY_KEY};
+	const char *const configured[] = {c->key, c->spare_key, c->smtp_password_file};
 	char path[MGR_PATH_MAX];
 	struct stat st;
+	for (size_t i = 0; i < sizeof configured / sizeof configured[0]; i++) {
+		if (configured[i] && stat(configured[i], &st) == 0 && (st.st_mode & 007))
+			return mgr_die(MGR_EXIT_FAILED, "%s can be read by everybody: chmod 600 it", configured[i]);
+	}
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		if (mgr_path(path, c->data, names[i]) < 0 || stat(path, &st) < 0)
 			continue; /* root.key may be away; the others have been loaded */
@@ -105,7 +92,7 @@ int mgr_cmd_check_config(int argc, char **argv)
 	code = mgr_site_open(&t.place, MGR_STORE_LOOK, &site);
 	if (code)
 		return code;
-	code = check_tls(&site.conf);
+	code = mgr_site_check(&site.conf);
 	if (!code)
 		code = check_modes(&site.conf);
 	if (!code && site.schema < mgr_store_schema())

@@ -58,7 +58,39 @@ cp "$dir/data/manager.conf" "$dir/manager.conf"
 printf '[mail]\nsmtp = smtp://localhost\nstarttls = no\nuser = x\npassword_file = p\n' >>"$dir/data/manager.conf"
 "$manager" check-config --data "$dir/data" 2>"$dir/why" && fail "a password in the clear is accepted"
 grep -q 'password in the clear' "$dir/why" || fail "the message does not say so: $(cat "$dir/why")"
+# What run would stumble over is said before it runs, and names the key; run says the same.
+while IFS='|' read -r section line; do
+	sed "/^${line%% *} = /d; s|^\[$section\]\$|&\n$line|" "$dir/manager.conf" >"$dir/data/manager.conf"
+	for command in check-config run; do
+		timeout 10 "$manager" $command --data "$dir/data" >/dev/null 2>"$dir/why" && fail "accepted by $command: [$section] $line"
+		[ "$(grep -c . "$dir/why")" = 1 ] || fail "[$section] $line: not one line: $(cat "$dir/why")"
+		grep -Eq "${line%% *}|${line#* = }" "$dir/why" || fail "[$section] $line: $(cat "$dir/why")"
+	done
+done <<END
+server|listen = localhost:$port
+server|listen = 300.1.1.1:$port
+server|listen = 8445
+server|certificate = nothing.pem
+server|key = tls/spare.key
+server|spare_key = tls/server.key
+server|web = /nonexistent
+mail|from = nobody
+mail|from =
+mail|smtp = smtp://
+mail|outbox = /nonexistent/outbox
+log|level = chatty
+END
 cp "$dir/manager.conf" "$dir/data/manager.conf"
+mv "$dir/data/conclave.db" "$dir/db"
+echo 'no database' >"$dir/data/conclave.db"
+"$manager" check-config --data "$dir/data" 2>"$dir/why" && fail "a damaged database is accepted"
+grep -q 'conclave.db is no database' "$dir/why" || fail "the message does not say so: $(cat "$dir/why")"
+mv "$dir/db" "$dir/data/conclave.db"
+mkdir -m 755 "$dir/full"
+touch "$dir/full/something"
+"$manager" init --organisation X --url "$url" --admin-email a@b.org --data "$dir/full" >/dev/null 2>&1 || fail "init in a folder with other things"
+[ "$(stat -c %a "$dir/full")" = 755 ] || fail "init changed the mode of a folder that others use"
+"$manager" init --organisation X --url "$url" --admin-email a@b.org --mail-from b --data "$dir/x" 2>/dev/null && fail "a bad --mail-from is accepted"
 chmod g+r "$dir/data/tls/relay-ca.key"
 "$manager" check-config --data "$dir/data" >/dev/null 2>&1 && fail "a key that others can read is accepted"
 chmod g-r "$dir/data/tls/relay-ca.key"

@@ -41,6 +41,8 @@ static int map_error(int rc)
 {
 	if ((rc & 0xff) == SQLITE_CONSTRAINT)
 		return CV_EEXIST;
+	if ((rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT)
+		return CV_EFORMAT;
 	return rc == SQLITE_NOMEM ? CV_ENOMEM : CV_EIO;
 }
 
