@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,6 +64,8 @@ static int parse_port(const char *text, uint16_t *ret)
 int relay_listen_parse(const char *text, char *ret_address, size_t size, uint16_t *ret_port)
 {
 	const char *colon = strrchr(text, ':'), *begin = text;
+	struct in6_addr any;
+	char host[64];
 	size_t len;
 	uint16_t port;
 	int err;
@@ -79,10 +82,14 @@ int relay_listen_parse(const char *text, char *ret_address, size_t size, uint16_
 	} else if (memchr(text, ':', len)) {
 		return CV_EFORMAT;
 	}
-	if (len >= size)
+	if (len >= sizeof(host) || len >= size)
 		return CV_EFORMAT;
-	memcpy(ret_address, begin, len);
-	ret_address[len] = 0;
+	memcpy(host, begin, len);
+	host[len] = 0;
+	/* In digits: a name would have to be looked up, and may have several. */
+	if (len && inet_pton(begin == text ? AF_INET : AF_INET6, host, &any) != 1)
+		return CV_EFORMAT;
+	memcpy(ret_address, host, len + 1);
 	*ret_port = port;
 	return 0;
 }
@@ -136,7 +143,7 @@ static int complete(struct relay_config *c, char *msg, size_t size)
 		return CV_ENOMEM;
 	}
 	if (relay_listen_parse(c->listen, address, sizeof(address), &port)) {
-		snprintf(msg, size, "[relay] listen must be port, address:port or [address]:port");
+		snprintf(msg, size, "[relay] listen must be port, address:port or [address]:port, in digits");
 		return CV_EFORMAT;
 	}
 	if (relay_url_check(c->url, NULL, 0) || relay_url_check(c->manager_url, NULL, 0)) {

@@ -206,13 +206,30 @@ out:
 	return err;
 }
 
+/* /etc/conclave is nobody's but ours. What cannot be made shows when the file is written. */
+static void make_folder_of(const char *file)
+{
+	char dir[4096];
+	char *slash;
+
+	snprintf(dir, sizeof(dir), "%s", file);
+	slash = strrchr(dir, '/');
+	if (slash && slash != dir) {
+		*slash = 0;
+		(void)!mkdir(dir, 0755);
+	}
+}
+
 static int write_config(const struct relay_enrol *e)
 {
 	char text[8192];
-	int n = snprintf(text, sizeof(text),
-			 "; conclave-relay, see conclave-relay(8)\n\n[relay]\nlisten = %s\nurl = %s\ndata = %s\n\n"
-			 "[manager]\nurl = %s\n",
-			 e->listen, e->url, e->data, e->manager);
+	int n;
+
+	make_folder_of(e->config);
+	n = snprintf(text, sizeof(text),
+		     "; conclave-relay, see conclave-relay(8)\n\n[relay]\nlisten = %s\nurl = %s\ndata = %s\n\n"
+		     "[manager]\nurl = %s\n",
+		     e->listen, e->url, e->data, e->manager);
 
 	if (e->tls_cert && n > 0 && (size_t)n < sizeof(text))
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "\n[tls]\ncertificate = %s\nkey = %s\n", e->tls_cert,
@@ -268,34 +285,43 @@ int relay_enrol_run(const struct relay_enrol *e)
 	struct paths paths;
 	char *body = NULL;
 	json_t *answer = NULL;
+	bool written = false;
 	int err = make_paths(e, &paths);
 
 	if (err)
 		goto out;
 	if (!access(paths.id, F_OK)) {
-		err = fail(CV_EEXIST, "%s: enrolled already", e->data);
+		err = fail(0,
+			   "a relay is enrolled in %s already; to enrol it anew, remove %s and its configuration first",
+			   e->data, paths.id);
 		goto out;
 	}
 	if (!access(e->config, F_OK)) {
-		err = fail(CV_EEXIST, "%s", e->config);
+		err = fail(0, "%s is there already: remove it, or name another file with --config", e->config);
 		goto out;
 	}
 	if ((err = make_keys(e, &paths)))
 		goto out;
+	/* Before the manager is asked: a token counts once. */
+	if ((err = write_config(e))) {
+		fail(0, "%s cannot be written: %s", e->config, strerror(errno));
+		goto out;
+	}
+	written = true;
 	if ((err = make_request(e, paths.link_key, paths.tls_key, paths.spare, &body))) {
 		fail(err, "cannot make the request");
 		goto out;
 	}
 	if ((err = ask(e, body, &answer)))
 		goto out;
-	if ((err = write_config(e)))
-		fail(err, "%s cannot be written", e->config);
-	else if ((err = keep_answer(answer, &paths)))
+	if ((err = keep_answer(answer, &paths)))
 		fail(err, "the manager's answer cannot be used");
 	else
 		printf("enrolled as %s\nconfiguration: %s\nstart with: conclave-relay run --config %s\n", e->url,
 		       e->config, e->config);
 out:
+	if (err && written)
+		(void)unlink(e->config);
 	if (body)
 		cv_wipe(body, strlen(body));
 	free(body);

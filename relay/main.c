@@ -33,6 +33,12 @@ static const char help[] = "usage: conclave-relay COMMAND [OPTIONS]\n"
 			   "    --config FILE\n"
 			   "  --help, --version\n";
 
+static int print_help(void)
+{
+	fputs(help, stdout);
+	return EXIT_SUCCESS;
+}
+
 static int usage(const char *why)
 {
 	fprintf(stderr, "conclave-relay: %s\nTry 'conclave-relay --help'.\n", why);
@@ -62,15 +68,12 @@ static int read_token(char *buf, int size)
 
 static int command_enrol(int argc, char **argv)
 {
-	static const struct option options[] = {{"manager", required_argument, NULL, 'm'},
-						{"pin", required_argument, NULL, 'p'},
-						{"url", required_argument, NULL, 'u'},
-						{"listen", required_argument, NULL, 'l'},
-						{"data", required_argument, NULL, 'd'},
-						{"config", required_argument, NULL, 'c'},
-						{"tls-cert", required_argument, NULL, 'C'},
-						{"tls-key", required_argument, NULL, 'K'},
-						{0}};
+	static const struct option options[] = {
+		{"manager", required_argument, NULL, 'm'},  {"pin", required_argument, NULL, 'p'},
+		{"url", required_argument, NULL, 'u'},      {"listen", required_argument, NULL, 'l'},
+		{"data", required_argument, NULL, 'd'},     {"config", required_argument, NULL, 'c'},
+		{"tls-cert", required_argument, NULL, 'C'}, {"tls-key", required_argument, NULL, 'K'},
+		{"help", no_argument, NULL, 'h'},           {0}};
 	static char data[4096], config[4096], cert[4096], key[4096], token[256];
 	struct relay_enrol e = {.listen = "443", .data = RELAY_DATA_DEFAULT, .config = RELAY_CONFIG_DEFAULT};
 	char address[64];
@@ -87,6 +90,7 @@ static int command_enrol(int argc, char **argv)
 		case 'c': e.config = absolute(optarg, config, sizeof(config)); break;
 		case 'C': e.tls_cert = absolute(optarg, cert, sizeof(cert)); break;
 		case 'K': e.tls_key = absolute(optarg, key, sizeof(key)); break;
+		case 'h': return print_help();
 		default: return EXIT_USAGE;
 		}
 	}
@@ -97,7 +101,7 @@ static int command_enrol(int argc, char **argv)
 	if (relay_url_check(e.manager, NULL, 0) || relay_url_check(e.url, NULL, 0))
 		return usage("URLs are https://host or https://host:port, without a path");
 	if (relay_listen_parse(e.listen, address, sizeof(address), &port))
-		return usage("--listen is port, address:port or [address]:port");
+		return usage("--listen is port, address:port or [address]:port, in digits");
 	/* Not an option: arguments can be read by every process of the machine. */
 	if (read_token(token, sizeof(token)))
 		return usage("no token on standard input");
@@ -105,25 +109,32 @@ static int command_enrol(int argc, char **argv)
 	return relay_enrol_run(&e) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* 0; -1: help was printed; else an exit code. */
 static int load(int argc, char **argv, struct relay_config *ret)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
 	const char *path = RELAY_CONFIG_DEFAULT;
 	char msg[CV_CONF_MSG_MAX];
-	int o;
+	int o, err;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (o == 'h') {
+			print_help();
+			return -1;
+		}
 		if (o != 'c')
 			return EXIT_USAGE;
 		path = optarg;
 	}
 	if (optind != argc)
 		return usage("too many arguments");
-	if (relay_config_load(path, ret, msg, sizeof(msg))) {
-		fprintf(stderr, "conclave-relay: %s\n", msg);
-		return EXIT_FAILURE;
-	}
-	return 0;
+	err = relay_config_load(path, ret, msg, sizeof(msg));
+	if (err)
+		fprintf(stderr, "conclave-relay: %s%s\n", msg,
+			err == CV_ENOTFOUND ? "; run 'conclave-relay enrol' first, or name the file with --config"
+					    : "");
+	return err ? EXIT_FAILURE : 0;
 }
 
 static int command_run(int argc, char **argv)
@@ -133,7 +144,7 @@ static int command_run(int argc, char **argv)
 	int ret = load(argc, argv, &config);
 
 	if (ret)
-		return ret;
+		return ret < 0 ? EXIT_SUCCESS : ret;
 	if (!cv_log_level_parse(config.log_level, &level))
 		cv_log_set_level(level);
 	ret = relay_server_run(&config) ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -148,7 +159,7 @@ static int command_check(int argc, char **argv)
 	int ret = load(argc, argv, &config);
 
 	if (ret)
-		return ret;
+		return ret < 0 ? EXIT_SUCCESS : ret;
 	if (relay_server_check(&config, msg, sizeof(msg))) {
 		fprintf(stderr, "conclave-relay: %s\n", msg);
 		ret = EXIT_FAILURE;
@@ -165,8 +176,7 @@ int main(int argc, char **argv)
 	const char *command = argc > 1 ? argv[1] : "";
 
 	if (!strcmp(command, "--help") || !strcmp(command, "-h") || !strcmp(command, "help")) {
-		fputs(help, stdout);
-		return EXIT_SUCCESS;
+		return print_help();
 	}
 	if (!strcmp(command, "--version")) {
 		puts("conclave-relay " CONCLAVE_VERSION);

@@ -395,7 +395,8 @@ int relay_server_check(const struct relay_config *config, char *ret_msg, size_t 
 
 	cv_buf_init(&root, RELAY_ROOT_MAX);
 	if ((err = load_id(config, id)))
-		snprintf(ret_msg, size, "%s: not enrolled: %s", config->data, cv_strerror(err));
+		snprintf(ret_msg, size, "no relay is enrolled in %s (%s): run 'conclave-relay enrol'", config->data,
+			 cv_strerror(err));
 	else if ((err = relay_keys_load(config->data, (uint64_t)cv_wall_ms() / 1000, &root, &version, &signers)))
 		snprintf(ret_msg, size, "%s: root or manifest not usable: %s", config->data, cv_strerror(err));
 	else if ((err = make_tls(config, &tls)))

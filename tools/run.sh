@@ -33,6 +33,14 @@ may_bind() {
 
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
+# The ports that the relay takes, and where it reports.
+check_ports() {
+	local port
+	for port in "$relay_port" 8445; do
+		! answers "$port" || die "something listens on port $port already (an earlier 'make run' that is still there?): end it first."
+	done
+}
+
 make_organisation() {
 	local port=8443 url=https://$host
 	if may_bind 443 && ! answers 443; then
@@ -110,6 +118,7 @@ stop() {
 }
 
 check_earlier
+check_ports
 [ -f "$conf" ] || make_organisation
 trap 'stop 0' INT TERM
 trap 'stop $?' EXIT
