@@ -72,6 +72,14 @@ int mgr_file_write(const char *path, const void *data, size_t len, mode_t mode)
 	return r;
 }
 
+int mgr_file_move(const char *from, const char *to)
+{
+	if (rename(from, to) < 0)
+		return errno == ENOENT ? 0 : CV_EIO;
+	sync_folder(to);
+	return 0;
+}
+
 int mgr_file_read(const char *path, struct cv_buf *ret)
 {
 	uint8_t chunk[8192];

@@ -16,6 +16,8 @@ int mgr_path(char dst[MGR_PATH_MAX], const char *dir, const char *name) CV_NODIS
 int mgr_dir_make(const char *path) CV_NODISCARD;
 /* Through a temporary file in the same folder, synced, renamed. CV_EIO. */
 int mgr_file_write(const char *path, const void *data, size_t len, mode_t mode) CV_NODISCARD;
+/* Renames, synced; nothing to move is no failure. CV_EIO. */
+int mgr_file_move(const char *from, const char *to) CV_NODISCARD;
 /* Appends the whole file to `ret` (bounded by its maximum). CV_ENOTFOUND, CV_EIO, CV_ELIMIT. */
 int mgr_file_read(const char *path, struct cv_buf *ret) CV_NODISCARD;
 

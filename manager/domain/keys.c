@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -155,8 +151,8 @@ out:
 	return r;
 }
 
-static int make_intermediates(const char *dir, const uint8_t root_seed[PROTO_KEY_LEN], struct cv_span root, int64_t now,
-			      const struct cv_rng *rng)
+int mgr_keys_make_intermediates(const char *dir, const uint8_t root_seed[PROTO_KEY_LEN], struct cv_span root,
+				int64_t now, const struct cv_rng *rng)
 {
 	int r = make_intermediate(dir, "issuer.pem", "issuer.key", PROTO_INTERMEDIATE_ISSUER, root_seed, root, now,
 				  rng);
@@ -203,7 +199,7 @@ int mgr_keys_create(const char *dir, const char *organisation, int64_t now, cons
 			     rng, &der);
 	if (r < 0)
 		goto out;
-	r = make_intermediates(dir, seed, (struct cv_span){der.data, der.len}, now, rng);
+	r = mgr_keys_make_intermediates(dir, seed, (struct cv_span){der.data, der.len}, now, rng);
 	if (r == 0)
 		r = make_opaque(dir, rng);
 	if (r == 0)
@@ -354,7 +350,12 @@ static int load_all(const char *dir, struct mgr_keys *k, const char **ret_what)
 int mgr_keys_load(const char *dir, struct mgr_keys *ret, const char **ret_what)
 {
 	struct mgr_keys k = {0};
-	int r = load_all(dir, &k, ret_what);
+	int r = mgr_keys_settle(dir);
+	if (r < 0) {
+		*ret_what = MGR_KEYS_READY;
+		return r;
+	}
+	r = load_all(dir, &k, ret_what);
 	if (r < 0)
 		mgr_keys_done(&k);
 	else
@@ -380,46 +381,6 @@ int mgr_keys_load_root(struct mgr_keys *k, const char *path)
 	cv_wipe(seed, sizeof seed);
 	cv_buf_done(&pem);
 	return r;
-}
-
-static int keep_old(const char *dir, const char *name, const char *old)
-{
-	char from[MGR_PATH_MAX], to[MGR_PATH_MAX];
-	struct cv_buf pem;
-	cv_buf_init(&pem, MGR_FILE_MAX);
-	int r = mgr_path(from, dir, name);
-	if (r == 0)
-		r = mgr_path(to, dir, old);
-	if (r == 0)
-		r = mgr_file_read(from, &pem);
-	if (r == 0)
-		r = mgr_file_write(to, pem.data, pem.len, 0644);
-	cv_buf_done(&pem);
-	return r;
-}
-
-int mgr_keys_rotate(const char *dir, struct mgr_keys *k, int64_t now, const struct cv_rng *rng)
-{
-	const char *what = NULL;
-	struct mgr_keys fresh;
-	if (!k->has_root)
-		return CV_ESTATE;
-	int r = keep_old(dir, "issuer.pem", "issuer-old.pem");
-	if (r == 0)
-		r = keep_old(dir, "grants.pem", "grants-old.pem");
-	if (r == 0)
-		r = make_intermediates(dir, k->root_seed, (struct cv_span){k->root.data, k->root.len}, now, rng);
-	if (r == 0)
-		r = mgr_keys_load(dir, &fresh, &what);
-	if (r < 0)
-		return r;
-	/* The root key may have come from elsewhere (mgr_keys_load_root). */
-	memcpy(fresh.root_seed, k->root_seed, sizeof fresh.root_seed);
-	fresh.has_root = true;
-	mgr_keys_done(k);
-	*k = fresh;
-	cv_wipe(&fresh, sizeof fresh);
-	return 0;
 }
 
 static int cert_life(const struct mgr_der *der, int64_t now, int64_t *ret_seconds)

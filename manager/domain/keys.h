@@ -34,11 +34,21 @@ int mgr_keys_create(const char *dir, const char *organisation, int64_t now, cons
 int mgr_keys_load(const char *dir, struct mgr_keys *ret, const char **ret_what) CV_NODISCARD;
 /* Another place of the root key, PEM. CV_EAUTH: not the key of this organisation's root. */
 int mgr_keys_load_root(struct mgr_keys *k, const char *path) CV_NODISCARD;
-/* New intermediates; the old ones stay valid until they expire. Needs the root key (CV_ESTATE). */
+/* New intermediates, all or (on failure, or when the machine dies) none; the old ones stay valid until they expire.
+ * Needs the root key (CV_ESTATE). */
 int mgr_keys_rotate(const char *dir, struct mgr_keys *k, int64_t now, const struct cv_rng *rng) CV_NODISCARD;
 /* Seconds until the first of the present intermediates expires (negative: expired). */
 int mgr_keys_life(const struct mgr_keys *k, int64_t now, int64_t *ret_seconds) CV_NODISCARD;
 /* Wipes. Takes a zeroed struct. */
 void mgr_keys_done(struct mgr_keys *k);
+
+/* ---- between keys.c and rotate.c ---- */
+
+#define MGR_KEYS_READY "ready"
+/* Keys and certificates of issuer and grant signer into `dir`. */
+int mgr_keys_make_intermediates(const char *dir, const uint8_t root_seed[PROTO_KEY_LEN], struct cv_span root,
+				int64_t now, const struct cv_rng *rng) CV_NODISCARD;
+/* Moves what a rotation has made ready into place; 0 when there is nothing. CV_EIO. */
+int mgr_keys_settle(const char *dir) CV_NODISCARD;
 
 #endif

@@ -2,6 +2,8 @@
 /* Enrolment, events, the manifest, keys kept away. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <base/alloc.h>
 #include <base/text.h>
@@ -172,6 +174,45 @@ static void intermediates_are_renewed(void **state)
 	proto_manifest_done(&m);
 }
 
+/* A rotation that cannot be finished leaves the keys as they were; one that was cut off is finished when they are
+ * loaded. */
+static void renewal_is_whole_or_not_at_all(void **state)
+{
+	struct site *s = *state;
+	char dir[MGR_PATH_MAX], next[MGR_PATH_MAX], ready[MGR_PATH_MAX], old[MGR_PATH_MAX], path[MGR_PATH_MAX];
+	const char *what = "";
+	uint8_t before[PROTO_KEY_LEN], seed[PROTO_KEY_LEN];
+	struct mgr_keys k;
+	assert_int_equal(mgr_path(dir, s->dir, MGR_KEYS_DIR), 0);
+	assert_int_equal(mgr_path(next, dir, "next"), 0);
+	assert_int_equal(mgr_path(ready, dir, "ready"), 0);
+	memcpy(before, s->keys.issuer_seed, sizeof before);
+	/* As far as the issuer's key, not its certificate. */
+	assert_int_equal(mkdir(next, 0700), 0);
+	assert_int_equal(mgr_path(path, next, "issuer.pem"), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_true(mgr_keys_rotate(dir, &s->keys, s->now, cv_rng_system()) < 0);
+	assert_memory_equal(before, s->keys.issuer_seed, sizeof before);
+	assert_int_equal(mgr_keys_load(dir, &k, &what), 0);
+	assert_memory_equal(before, k.issuer_seed, sizeof before);
+	mgr_keys_done(&k);
+	assert_int_equal(rmdir(path), 0);
+	/* Cut off in the middle of the moving. */
+	assert_int_equal(mgr_path(path, dir, "issuer.pem"), 0);
+	assert_int_equal(mgr_path(old, dir, "issuer-old.pem"), 0);
+	assert_int_equal(mgr_keys_rotate(dir, &s->keys, s->now, cv_rng_system()), 0);
+	memcpy(seed, s->keys.issuer_seed, sizeof seed);
+	assert_memory_not_equal(before, seed, sizeof seed);
+	assert_int_equal(mkdir(ready, 0700), 0);
+	assert_int_equal(mgr_path(next, ready, "issuer.pem"), 0);
+	assert_int_equal(rename(path, next), 0);
+	assert_int_equal(rename(old, path), 0);
+	assert_int_equal(mgr_keys_load(dir, &k, &what), 0);
+	assert_memory_equal(seed, k.issuer_seed, sizeof seed);
+	mgr_keys_done(&k);
+	assert_int_equal(access(ready, F_OK), -1);
+}
+
 static void the_root_key_can_be_elsewhere(void **state)
 {
 	struct site *s = *state;
@@ -200,8 +241,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, site_setup, site_teardown)
 	const struct CMUnitTest tests[] = {
-		T(relays_enrol_once),         T(relays_hear_of_events),         T(the_manifest_is_renewed),
-		T(intermediates_are_renewed), T(the_root_key_can_be_elsewhere),
+		T(relays_enrol_once),         T(relays_hear_of_events),          T(the_manifest_is_renewed),
+		T(intermediates_are_renewed), T(renewal_is_whole_or_not_at_all), T(the_root_key_can_be_elsewhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
