@@ -9,13 +9,10 @@ export interface Words {
   title: string;
   otherLanguage: string;
   invitedBy: string;
-  welcome: string;
   intro: string;
   promises: [string, string][];
-  steps: [string, string, string];
   loading: string;
   email: string;
-  emailHint: string;
   firstName: string;
   lastName: string;
   nameMissing: string;
@@ -27,7 +24,6 @@ export interface Words {
   hidePassword: string;
   strengthLabel: string;
   strength: [string, string, string, string, string];
-  checking: string;
   faults: Record<Fault, string>;
   submit: string;
   working: string;
@@ -54,17 +50,14 @@ const en: Words = {
   title: 'Validate your account',
   otherLanguage: 'Français',
   invitedBy: 'You are invited by',
-  welcome: 'Welcome',
   intro: 'Confirm your name and choose the password with which you will join meetings.',
   promises: [
     ['Nobody but you knows your password', 'It is turned into a proof in this browser. Not even the server ever sees it.'],
     ['Meetings are sealed end to end', 'Voice, video and files can be opened by the people in the meeting only.'],
     ['Everything stays in house', 'Your organisation runs the servers itself.'],
   ],
-  steps: ['Account', 'Client', 'Meeting'],
   loading: 'Opening your invitation…',
   email: 'E-mail address',
-  emailHint: 'You sign in with this address. It cannot be changed here.',
   firstName: 'First name',
   lastName: 'Last name',
   nameMissing: 'Please enter your first and last name, as the others shall see it.',
@@ -76,7 +69,6 @@ const en: Words = {
   hidePassword: 'Hide',
   strengthLabel: 'Strength',
   strength: ['—', 'Very weak', 'Too weak', 'Good', 'Very strong'],
-  checking: 'Checking…',
   faults: {
     empty: 'Please choose a password.',
     long: 'This password is too long: 256 bytes at most.',
@@ -125,17 +117,14 @@ const fr: Words = {
   title: 'Valider votre compte',
   otherLanguage: 'English',
   invitedBy: 'Vous êtes invité par',
-  welcome: 'Bienvenue',
   intro: 'Confirmez votre nom et choisissez le mot de passe avec lequel vous rejoindrez les réunions.',
   promises: [
     ['Vous seul connaissez votre mot de passe', 'Il est transformé en preuve dans ce navigateur. Même le serveur ne le voit jamais.'],
     ['Les réunions sont scellées de bout en bout', 'Voix, image et fichiers ne s’ouvrent que chez les participants de la réunion.'],
     ['Tout reste chez vous', 'Votre organisation héberge elle-même les serveurs.'],
   ],
-  steps: ['Compte', 'Client', 'Réunion'],
   loading: 'Ouverture de votre invitation…',
   email: 'Adresse e-mail',
-  emailHint: 'Vous vous connectez avec cette adresse. Elle ne peut pas être changée ici.',
   firstName: 'Prénom',
   lastName: 'Nom',
   nameMissing: 'Indiquez votre prénom et votre nom, tels que les autres doivent les voir.',
@@ -147,7 +136,6 @@ const fr: Words = {
   hidePassword: 'Masquer',
   strengthLabel: 'Robustesse',
   strength: ['—', 'Très faible', 'Trop faible', 'Bonne', 'Excellente'],
-  checking: 'Vérification…',
   faults: {
     empty: 'Choisissez un mot de passe.',
     long: 'Ce mot de passe est trop long : 256 octets au plus.',
