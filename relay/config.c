@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <base/alloc.h>
 #include <base/log.h>
@@ -176,62 +174,4 @@ int relay_config_load(const char *path, struct relay_config *ret, char *ret_msg,
 void relay_config_free(struct relay_config *c)
 {
 	cv_conf_free(keys, KEY_COUNT, c);
-}
-
-int relay_file_read(const char *path, size_t max, struct cv_buf *ret)
-{
-	uint8_t block[16384];
-	size_t sum = 0;
-	ssize_t n;
-	int err = 0, fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return errno == ENOENT ? CV_ENOTFOUND : CV_EIO;
-	while (!err && (n = read(fd, block, sizeof(block)))) {
-		if (n < 0) {
-			if (errno != EINTR)
-				err = CV_EIO;
-			continue;
-		}
-		sum += (size_t)n;
-		err = sum > max ? CV_ELIMIT : cv_buf_put(ret, block, (size_t)n);
-	}
-	close(fd);
-	return err;
-}
-
-static int write_all(int fd, const uint8_t *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return CV_EIO;
-		p += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd) ? CV_EIO : 0;
-}
-
-int relay_file_write(const char *path, const void *data, size_t len)
-{
-	size_t size = strlen(path) + 5;
-	char *tmp = cv_malloc(size);
-	int fd, err;
-
-	if (!tmp)
-		return CV_ENOMEM;
-	snprintf(tmp, size, "%s.new", path);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	err = fd < 0 ? CV_EIO : write_all(fd, data, len);
-	if (fd >= 0 && close(fd))
-		err = CV_EIO;
-	if (!err && rename(tmp, path))
-		err = CV_EIO;
-	if (err && fd >= 0)
-		unlink(tmp);
-	cv_free(tmp);
-	return err;
 }

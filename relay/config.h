@@ -43,9 +43,5 @@ int relay_listen_parse(const char *text, char *ret_address, size_t size, uint16_
 int relay_url_check(const char *url, char *ret_host, size_t size) CV_NODISCARD;
 /* dir/name, to be freed. NULL when out of memory. */
 char *relay_path(const char *dir, const char *name) CV_NODISCARD;
-/* A whole file of at most `max` bytes, appended. CV_ENOTFOUND, CV_EIO, CV_ELIMIT. */
-int relay_file_read(const char *path, size_t max, struct cv_buf *ret) CV_NODISCARD;
-/* Written beside, synced, renamed; mode 0600. CV_EIO. */
-int relay_file_write(const char *path, const void *data, size_t len) CV_NODISCARD;
 
 #endif

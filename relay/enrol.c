@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include <base/alloc.h>
+#include <base/file.h>
 #include <base/log.h>
 #include <base/secret.h>
 #include <base/text.h>
@@ -163,14 +164,14 @@ static int keep_b64(const json_t *j, const char *member, const char *path, size_
 	if ((err = cv_buf_extend(ret, max, &p)) || (err = cv_b64_decode(p, max, text, strlen(text), &len)))
 		return err;
 	ret->len = len;
-	return relay_file_write(path, ret->data, ret->len);
+	return cv_file_write(path, ret->data, ret->len, 0600);
 }
 
 static int keep_text(const json_t *j, const char *member, const char *path)
 {
 	const char *text = json_string_value(json_object_get(j, member));
 
-	return text && *text ? relay_file_write(path, text, strlen(text)) : CV_EFORMAT;
+	return text && *text ? cv_file_write(path, text, strlen(text), 0600) : CV_EFORMAT;
 }
 
 struct paths {
@@ -199,7 +200,7 @@ static int keep_answer(const json_t *j, const struct paths *p)
 	err = relay_keys_read((struct cv_span){root.data, root.len}, (struct cv_span){manifest.data, manifest.len},
 			      (uint64_t)time(NULL), &version, &signers);
 	if (!err)
-		err = relay_file_write(p->id, id, strlen(id));
+		err = cv_file_write(p->id, id, strlen(id), 0600);
 out:
 	cv_buf_done(&root);
 	cv_buf_done(&manifest);
@@ -236,7 +237,7 @@ static int write_config(const struct relay_enrol *e)
 			      e->tls_key);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return CV_ELIMIT;
-	return relay_file_write(e->config, text, (size_t)n);
+	return cv_file_write(e->config, text, (size_t)n, 0600);
 }
 
 static int make_paths(const struct relay_enrol *e, struct paths *p)

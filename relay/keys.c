@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include <base/alloc.h>
+#include <base/file.h>
 #include <base/log.h>
 #include <net/tls.h>
 
@@ -45,9 +46,9 @@ static int read_files(const char *data, struct cv_buf *root, struct cv_buf *mani
 	cv_buf_init(root, RELAY_ROOT_MAX);
 	cv_buf_init(manifest, RELAY_MANIFEST_MAX);
 	if (!err)
-		err = relay_file_read(root_path, RELAY_ROOT_MAX, root);
+		err = cv_file_read(root_path, root);
 	if (!err)
-		err = relay_file_read(manifest_path, RELAY_MANIFEST_MAX, manifest);
+		err = cv_file_read(manifest_path, manifest);
 	cv_free(root_path);
 	cv_free(manifest_path);
 	return err;

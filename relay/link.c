@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include <base/alloc.h>
+#include <base/file.h>
 #include <base/log.h>
 #include <base/text.h>
 #include <net/http.h>
@@ -144,7 +145,7 @@ static int b64_member(const json_t *j, const char *name, size_t max, struct cv_b
 static int keep_manifest(const struct relay_link *l, const struct cv_buf *manifest)
 {
 	char *path = relay_path(l->config->data, RELAY_FILE_MANIFEST);
-	int err = path ? relay_file_write(path, manifest->data, manifest->len) : CV_ENOMEM;
+	int err = path ? cv_file_write(path, manifest->data, manifest->len, 0600) : CV_ENOMEM;
 
 	cv_free(path);
 	return err;

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <base/alloc.h>
+#include <base/file.h>
 #include <base/log.h>
 #include <base/text.h>
 #include <net/server.h>
@@ -232,7 +233,7 @@ static int load_id(const struct relay_config *c, uint8_t ret[PROTO_ID_LEN])
 	int err;
 
 	cv_buf_init(&b, 64);
-	err = path ? relay_file_read(path, 64, &b) : CV_ENOMEM;
+	err = path ? cv_file_read(path, &b) : CV_ENOMEM;
 	if (!err && b.len < 2 * PROTO_ID_LEN)
 		err = CV_EFORMAT;
 	if (!err) {

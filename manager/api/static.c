@@ -91,7 +91,7 @@ static int load_file(struct mgr_static *s, const char *file, const char *path)
 	uint8_t *data = NULL;
 	size_t len = 0;
 	cv_buf_init(&content, FILE_MAX);
-	int r = mgr_file_read(file, &content);
+	int r = cv_file_read(file, &content);
 	if (r == 0)
 		r = cv_buf_steal(&content, &data, &len);
 	cv_buf_done(&content);

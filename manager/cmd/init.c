@@ -268,7 +268,7 @@ static int write_conf(const struct init *in)
 	if (n <= 0 || n >= (int)sizeof text)
 		return CV_ELIMIT;
 	int r = mgr_path(path, in->data, MGR_CONF_FILE);
-	return r < 0 ? r : mgr_file_write(path, text, (size_t)n, 0600);
+	return r < 0 ? r : cv_file_write(path, text, (size_t)n, 0600);
 }
 
 static int check_own_cert(const struct init *in)

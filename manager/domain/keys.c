@@ -95,7 +95,7 @@ static int write_seed(const char *dir, const char *name, const uint8_t seed[PROT
 	if (r == 0)
 		r = seed_to_pem(seed, &pem);
 	if (r == 0)
-		r = mgr_file_write(path, pem.data, pem.len, 0600);
+		r = cv_file_write(path, pem.data, pem.len, 0600);
 	cv_buf_done(&pem);
 	return r;
 }
@@ -109,7 +109,7 @@ static int write_cert(const char *dir, const char *name, const struct cv_buf *de
 	if (r == 0)
 		r = der_to_pem(der, &pem);
 	if (r == 0)
-		r = mgr_file_write(path, pem.data, pem.len, 0644);
+		r = cv_file_write(path, pem.data, pem.len, 0644);
 	cv_buf_done(&pem);
 	return r;
 }
@@ -123,7 +123,7 @@ static int write_hex(const char *dir, const char *name, const uint8_t *secret, s
 		return r;
 	cv_hex_encode(hex, secret, len);
 	hex[2 * len] = '\n';
-	r = mgr_file_write(path, hex, 2 * len + 1, 0600);
+	r = cv_file_write(path, hex, 2 * len + 1, 0600);
 	cv_wipe(hex, sizeof hex);
 	return r;
 }
@@ -218,7 +218,7 @@ static int read_named(const char *dir, const char *name, struct cv_buf *ret)
 {
 	char path[MGR_PATH_MAX];
 	int r = mgr_path(path, dir, name);
-	return r < 0 ? r : mgr_file_read(path, ret);
+	return r < 0 ? r : cv_file_read(path, ret);
 }
 
 static int load_seed(const char *dir, const char *name, uint8_t ret_seed[PROTO_KEY_LEN], const char **ret_what)
@@ -369,7 +369,7 @@ int mgr_keys_load_root(struct mgr_keys *k, const char *path)
 	uint8_t seed[PROTO_KEY_LEN];
 	struct cv_buf pem;
 	cv_buf_init_secret(&pem, MGR_FILE_MAX);
-	int r = mgr_file_read(path, &pem);
+	int r = cv_file_read(path, &pem);
 	if (r == 0)
 		r = seed_from_pem(&pem, seed);
 	if (r == 0)

@@ -24,7 +24,7 @@ static int read_pem(const struct mgr_app *app, const char *name, struct cv_buf *
 	char path[MGR_PATH_MAX];
 	int r = mgr_path(path, app->conf->data, name);
 	if (r == 0)
-		r = mgr_file_read(path, ret);
+		r = cv_file_read(path, ret);
 	return r < 0 ? r : cv_buf_put_u8(ret, 0);
 }
 

@@ -27,7 +27,7 @@ int mgr_keys_settle(const char *dir)
 		if (r == 0)
 			r = mgr_path(to, dir, rotated[i]);
 		if (r == 0)
-			r = mgr_file_move(from, to);
+			r = cv_file_move(from, to);
 	}
 	if (r == 0 && rmdir(ready) < 0 && errno != ENOENT)
 		r = CV_EIO;
@@ -43,9 +43,9 @@ static int keep_old(const char *dir, const char *next, const char *name, const c
 	if (r == 0)
 		r = mgr_path(to, next, old);
 	if (r == 0)
-		r = mgr_file_read(from, &pem);
+		r = cv_file_read(from, &pem);
 	if (r == 0)
-		r = mgr_file_write(to, pem.data, pem.len, 0644);
+		r = cv_file_write(to, pem.data, pem.len, 0644);
 	cv_buf_done(&pem);
 	return r;
 }
@@ -65,7 +65,7 @@ static int make_ready(const char *dir, const struct mgr_keys *k, int64_t now, co
 	if (r == 0)
 		r = mgr_keys_make_intermediates(next, k->root_seed, (struct cv_span){k->root.data, k->root.len}, now,
 						rng);
-	return r < 0 ? r : mgr_file_move(next, ready);
+	return r < 0 ? r : cv_file_move(next, ready);
 }
 
 int mgr_keys_rotate(const char *dir, struct mgr_keys *k, int64_t now, const struct cv_rng *rng)

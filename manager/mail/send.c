@@ -21,7 +21,7 @@ int mgr_outbox_write(const char *dir, int64_t n, const uint8_t *message, size_t 
 	if (r == 0)
 		r = mgr_path(path, dir, name);
 	if (r == 0)
-		r = mgr_file_write(path, message, len, 0600);
+		r = cv_file_write(path, message, len, 0600);
 	if (r < 0)
 		snprintf(why, MGR_MAIL_WHY, "cannot write into %.100s: %.60s", dir, strerror(errno));
 	return r;
@@ -60,7 +60,7 @@ static void bare_address(const char *from, char *dst, size_t size)
 
 static int read_password(const struct mgr_conf *conf, struct cv_buf *ret)
 {
-	int r = mgr_file_read(conf->smtp_password_file, ret);
+	int r = cv_file_read(conf->smtp_password_file, ret);
 	if (r < 0)
 		return r;
 	while (ret->len > 0 && isspace(ret->data[ret->len - 1]))

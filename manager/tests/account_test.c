@@ -155,7 +155,7 @@ static void tokens_are_not_in_the_database(void **state)
 	assert_int_equal(mgr_mail_flush(s->app.store, &s->conf, &s->keys, s->now), 0);
 	assert_int_equal(mgr_path(path, s->conf.outbox, "00000001.eml"), 0);
 	cv_buf_init(&file, 1 << 20);
-	assert_int_equal(mgr_file_read(path, &file), 0);
+	assert_int_equal(cv_file_read(path, &file), 0);
 	assert_int_equal(cv_buf_put_u8(&file, 0), 0);
 	const char *t = strstr((char *)file.data, "#t=3D");
 	assert_non_null(t);
@@ -165,7 +165,7 @@ static void tokens_are_not_in_the_database(void **state)
 	site_reopen(s); /* checkpoints */
 	cv_buf_init(&file, 1 << 24);
 	assert_int_equal(mgr_path(path, s->dir, MGR_DB_FILE), 0);
-	assert_int_equal(mgr_file_read(path, &file), 0);
+	assert_int_equal(cv_file_read(path, &file), 0);
 	assert_null(memmem(file.data, file.len, token, strlen(token)));
 	assert_null(memmem(file.data, file.len, admin.token, strlen(admin.token)));
 	assert_null(memmem(file.data, file.len, "Open this link", 14));

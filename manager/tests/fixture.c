@@ -32,7 +32,7 @@ static void write_text(const char *dir, const char *name, const char *text)
 {
 	char path[MGR_PATH_MAX];
 	assert_int_equal(mgr_path(path, dir, name), 0);
-	assert_int_equal(mgr_file_write(path, text, strlen(text), 0600), 0);
+	assert_int_equal(cv_file_write(path, text, strlen(text), 0600), 0);
 }
 
 static void make_pem(const char *dir, const char *key_name, const char *cert_name, bool ca)

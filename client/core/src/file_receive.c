@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <base/alloc.h>
+#include <base/file.h>
 
 #include "transfer.h"
 
@@ -167,21 +168,6 @@ static void finish(struct client_files *f, struct transfer *t)
 	client_transfer_settle(f, t);
 }
 
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return CV_EIO;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 void client_receive_chunk(struct client_files *f, struct transfer *t, const struct proto_file_chunk *c)
 {
 	uint8_t clear[PROTO_FILE_CHUNK];
@@ -196,7 +182,7 @@ void client_receive_chunk(struct client_files *f, struct transfer *t, const stru
 	/* What does not open is not the offerer's: dropped, it will come again. */
 	if (client_chunk_open(t, c->index, c->ciphertext.data, len, clear) != 0)
 		return;
-	if (write_all(t->fd, clear, len) != 0) {
+	if (cv_write_all(t->fd, clear, len) != 0) {
 		char text[160];
 
 		snprintf(text, sizeof(text), "the file cannot be written: %s", strerror(errno));

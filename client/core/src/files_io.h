@@ -7,7 +7,7 @@
 
 /* Appends the file to `out`. CV_ENOTFOUND, CV_EIO, CV_ELIMIT (longer than out->max). */
 int client_file_read(const char *dir, const char *name, struct cv_buf *out) CV_NODISCARD;
-/* Mode 0600, synced, then renamed over the old one. CV_EIO, CV_ENOMEM. */
+/* Mode 0600, as cv_file_write. */
 int client_file_replace(const char *dir, const char *name, const void *data, size_t len) CV_NODISCARD;
 
 #endif

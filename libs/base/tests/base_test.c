@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include <base/alloc.h>
 #include <base/buf.h>
+#include <base/file.h>
 #include <base/reader.h>
 #include <base/secret.h>
 #include <base/text.h>
@@ -168,6 +175,48 @@ static void test_text(void **state)
 				       5)); /* right-to-left override */
 }
 
+static void test_file(void **state)
+{
+	char dir[] = "/tmp/conclave-base-XXXXXX", path[64], other[64];
+	struct cv_buf b;
+	struct stat st;
+	mode_t before = umask(077);
+	struct dirent *e;
+	unsigned names = 0;
+	DIR *d;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/file", dir);
+	snprintf(other, sizeof(other), "%s/other", dir);
+	cv_buf_init(&b, 8);
+	assert_int_equal(cv_file_read(path, &b), CV_ENOTFOUND);
+	assert_int_equal(cv_file_write(path, "too long", 8, 0644), 0);
+	assert_int_equal(cv_file_write(path, "12345", 5, 0644), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0644);
+	assert_int_equal(cv_file_read(path, &b), 0);
+	assert_int_equal(b.len, 5);
+	assert_memory_equal(b.data, "12345", 5);
+	assert_int_equal(cv_file_read(path, &b), CV_ELIMIT);
+	/* what cannot be put in place leaves nothing */
+	assert_int_equal(mkdir(other, 0700), 0);
+	assert_int_equal(cv_file_write(other, "x", 1, 0600), CV_EIO);
+	assert_int_equal(errno, EISDIR);
+	assert_int_equal(rmdir(other), 0);
+	assert_int_equal(cv_file_move(path, other), 0);
+	assert_int_equal(cv_file_move(path, other), 0);
+	d = opendir(dir);
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		names += e->d_name[0] != '.';
+	closedir(d);
+	assert_int_equal(names, 1);
+	assert_int_equal(unlink(other), 0);
+	assert_int_equal(rmdir(dir), 0);
+	umask(before);
+	cv_buf_done(&b);
+}
+
 static void test_secret(void **state)
 {
 	struct cv_secret a = {0}, b = {0};
@@ -193,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_varint_refuses),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_clean),
+		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_secret),
 	};
 

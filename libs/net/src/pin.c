@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pins (SHA-256 of SubjectPublicKeyInfo) and PEM files. */
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include <base/file.h>
 #include <base/secret.h>
 #include <base/text.h>
 
@@ -157,26 +153,11 @@ int net_pin_of_key_file(const char *path, struct net_pin *ret_pin)
 
 int net_pem_read(const char *path, struct cv_buf *ret_pem)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
-	size_t start = ret_pem->len, total = 0;
+	size_t start = ret_pem->len;
+	int err = cv_file_read(path, ret_pem);
 
-	if (fd < 0)
-		return errno == ENOENT ? CV_ENOTFOUND : CV_EIO;
-	while (!err) {
-		uint8_t chunk[4096];
-		ssize_t n = read(fd, chunk, sizeof(chunk));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			err = CV_EIO;
-		if (n <= 0)
-			break;
-		total += (size_t)n;
-		err = total > PEM_FILE_MAX ? CV_ELIMIT : cv_buf_put(ret_pem, chunk, (size_t)n);
-		cv_wipe(chunk, sizeof(chunk));
-	}
-	close(fd);
+	if (!err && ret_pem->len - start > PEM_FILE_MAX)
+		err = CV_ELIMIT;
 	if (!err)
 		err = cv_buf_put_u8(ret_pem, 0);
 	if (err)
@@ -187,51 +168,7 @@ int net_pem_read(const char *path, struct cv_buf *ret_pem)
 	return 0;
 }
 
-static int write_all(int fd, const char *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return CV_EIO;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int net_pem_write(const char *path, const char *pem, bool is_private)
 {
-	char tmp[4096];
-	int fd, err, saved;
-
-	if (snprintf(tmp, sizeof(tmp), "%s.new", path) >= (int)sizeof(tmp))
-		return CV_EINVAL;
-	if (unlink(tmp) != 0 && errno != ENOENT)
-		return CV_EIO;
-	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, is_private ? 0600 : 0644);
-	if (fd < 0)
-		return CV_EIO;
-	err = write_all(fd, pem, strlen(pem));
-	/* The umask may have taken rights that a public file needs. */
-	if (!err && fchmod(fd, is_private ? 0600 : 0644) != 0)
-		err = CV_EIO;
-	if (!err && fsync(fd) != 0)
-		err = CV_EIO;
-	saved = errno;
-	if (close(fd) != 0 && !err) {
-		err = CV_EIO;
-		saved = errno;
-	}
-	if (!err && rename(tmp, path) != 0) {
-		err = CV_EIO;
-		saved = errno;
-	}
-	if (err) {
-		(void)unlink(tmp);
-		errno = saved;
-	}
-	return err;
+	return cv_file_write(path, pem, strlen(pem), is_private ? 0600 : 0644);
 }

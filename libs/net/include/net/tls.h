@@ -110,7 +110,7 @@ CV_PUBLIC int net_csr_public(const char *csr_pem, struct cv_buf *ret_pem) CV_NOD
 /* CV_EAUTH unless `cert_pem` is signed by `ca_pem` and inside its validity; ret_cn (size >= 1) gets its common name. */
 CV_PUBLIC int net_cert_verify(const char *cert_pem, const char *ca_pem, char *ret_cn, size_t cn_size) CV_NODISCARD;
 
-/* Writes text to a file of mode 0600 (private) or 0644, through a temporary file and rename, synced. CV_EIO. */
+/* Text to a file of mode 0600 (private) or 0644, as cv_file_write. */
 CV_PUBLIC int net_pem_write(const char *path, const char *pem, bool is_private) CV_NODISCARD;
 /* Reads a file of at most 256 KB with a NUL after it (not counted in len). CV_ENOTFOUND, CV_EIO, CV_ELIMIT. */
 CV_PUBLIC int net_pem_read(const char *path, struct cv_buf *ret_pem) CV_NODISCARD;
