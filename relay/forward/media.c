@@ -7,13 +7,7 @@
 
 bool stream_right(const struct member *m, uint32_t stream)
 {
-	static const uint8_t needed[] = {
-		[PROTO_STREAM_VOICE] = PROTO_RIGHT_MICROPHONE,
-		[PROTO_STREAM_CAMERA] = PROTO_RIGHT_CAMERA,
-		[PROTO_STREAM_SCREEN] = PROTO_RIGHT_SHARE,
-	};
-
-	return m->rights & needed[stream];
+	return m->rights & proto_stream_right(stream);
 }
 
 /* KID = context << 24 | leaf << 8 | epoch mod 256 (docs/protocol.md, section 6) */

@@ -318,15 +318,6 @@ int client_media_send(struct client_media *m, const struct proto_media_header *h
 
 /* ---- receiving */
 
-static uint8_t right_for(uint8_t stream)
-{
-	switch (stream) {
-	case PROTO_STREAM_VOICE: return PROTO_RIGHT_MICROPHONE;
-	case PROTO_STREAM_CAMERA: return PROTO_RIGHT_CAMERA;
-	default: return PROTO_RIGHT_SHARE;
-	}
-}
-
 static int deliver(struct client_media *m, uint32_t leaf, const struct proto_media_header *header, size_t len)
 {
 	struct client_unit u = {.leaf = leaf, .header = *header};
@@ -344,7 +335,7 @@ static int deliver(struct client_media *m, uint32_t leaf, const struct proto_med
 		return CV_EFORMAT;
 	u.data.len = data_len;
 	/* A hostile relay gives nobody a right: meeting_state decides, here. */
-	if (!(client_group_rights(m->group, leaf) & right_for(header->stream))) {
+	if (!(client_group_rights(m->group, leaf) & proto_stream_right(header->stream))) {
 		m->stats.without_right++;
 		return CV_EDENIED;
 	}

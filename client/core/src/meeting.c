@@ -346,19 +346,12 @@ void client_meeting_publish(struct client_meeting *m, uint8_t stream, bool activ
 		client_tunnel_publish_all(m);
 }
 
-static uint8_t right_for(uint8_t stream)
-{
-	return stream == PROTO_STREAM_VOICE    ? PROTO_RIGHT_MICROPHONE
-	       : stream == PROTO_STREAM_CAMERA ? PROTO_RIGHT_CAMERA
-					       : PROTO_RIGHT_SHARE;
-}
-
 int client_meeting_send(struct client_meeting *m, const struct proto_media_header *header, int64_t capture_us,
 			struct cv_span data)
 {
 	if (m->phase != PHASE_IN || m->silent)
 		return CV_ESTATE;
-	if (!(client_group_rights(m->group, client_group_leaf(m->group)) & right_for(header->stream)))
+	if (!(client_group_rights(m->group, client_group_leaf(m->group)) & proto_stream_right(header->stream)))
 		return CV_EDENIED;
 	return client_media_send(m->media, header, (uint64_t)(capture_us + m->unix_offset_us), data);
 }

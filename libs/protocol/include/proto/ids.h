@@ -3,6 +3,8 @@
 #ifndef PROTO_IDS_H
 #define PROTO_IDS_H
 
+#include <stdint.h>
+
 #define PROTO_ID_LEN   16 /* user, meeting, run, relay, ticket, admission, transfer */
 #define PROTO_HASH_LEN 32 /* SHA-256 */
 #define PROTO_KEY_LEN  32 /* Ed25519 public key or seed */
@@ -56,6 +58,16 @@ enum proto_stream {
 	PROTO_STREAM_SCREEN = 3,
 };
 #define PROTO_STREAM_MAX 3
+/* The right that sending it needs; 0, which nobody has, for other numbers. */
+static inline uint8_t proto_stream_right(uint32_t stream)
+{
+	switch (stream) {
+	case PROTO_STREAM_VOICE: return PROTO_RIGHT_MICROPHONE;
+	case PROTO_STREAM_CAMERA: return PROTO_RIGHT_CAMERA;
+	case PROTO_STREAM_SCREEN: return PROTO_RIGHT_SHARE;
+	default: return 0;
+	}
+}
 
 /* MLS extension types of the group (section 5). */
 #define PROTO_EXT_ADMISSION     0xF0A1u
