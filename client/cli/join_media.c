@@ -177,7 +177,7 @@ void join_media_close(struct join *j)
 
 /* ---- receiving */
 
-/* DIR/<e-mail>, and with a number for a second device or a second stay. */
+/* DIR/<e-mail>, and with a number for a second device or a second stay: another one than a recording's parts have. */
 static bool record_path(struct join *j, const char *email, char path[PATH_ROOM])
 {
 	char name[CLIENT_FILE_NAME_MAX + 1];
@@ -190,7 +190,7 @@ static bool record_path(struct join *j, const char *email, char path[PATH_ROOM])
 		n += strcmp(v->email, email) == 0;
 	if (n == 0)
 		return snprintf(path, PATH_ROOM, "%s/%s", j->o.record, name) < PATH_ROOM;
-	return snprintf(path, PATH_ROOM, "%s/%s-%u", j->o.record, name, n + 1) < PATH_ROOM;
+	return snprintf(path, PATH_ROOM, "%s/%s_%u", j->o.record, name, n + 1) < PATH_ROOM;
 }
 
 static struct viewer *viewer_for(struct join *j, uint32_t leaf)

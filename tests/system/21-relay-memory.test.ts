@@ -10,6 +10,7 @@ import { media, programs } from '../lib/build';
 import { byEpoch } from '../lib/capture';
 import { found, keyNeedles, memoryOf, textNeedles, type Needle } from '../lib/memory';
 import { type Line, type Proc } from '../lib/process';
+import { partsOf } from '../lib/playable';
 import { Ear } from '../lib/proxy';
 import { Site, lastStats, type Person } from '../lib/site';
 
@@ -60,7 +61,7 @@ function secrets(): Needle[] {
 }
 /** Stretches of what bruno recorded of anna: the codecs' bytes as they were before encryption. */
 function pictures(): Needle[] {
-  const webm = readFileSync(join(at('record'), `${ANNA[0]}.webm`));
+  const webm = Buffer.concat(partsOf(at('record'), ANNA[0]).map((path) => readFileSync(path)));
   const list: Needle[] = [];
   for (let i = 1; i < 60; i++) {
     const bytes = webm.subarray(Math.floor((webm.length * i) / 60)).subarray(0, 20);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { media } from '../lib/build';
 import { Hostile, MEDIA, fragment } from '../lib/hostile';
-import { play } from '../lib/playable';
+import { playAll } from '../lib/playable';
 import { WAIT_MS, type Proc } from '../lib/process';
 import { Site, lastStats, type Person } from '../lib/site';
 
@@ -145,7 +145,7 @@ test('damaged, cut, repeated and relabelled units are dropped, and nothing else 
 
   for (const p of [b, a]) p.send({ command: 'leave' });
   assert.deepEqual(await Promise.all([a.exit(), b.exit()]), [0, 0]);
-  const got = await play(join(dir, 'anna@example.org.webm'));
+  const got = await playAll(dir, 'anna@example.org');
   assert.equal(got.complaints, '');
   assert.ok(got.pictures >= frames(b, 'camera') - 35, `${got.pictures} of ${frames(b, 'camera')} pictures`);
   t.diagnostic(`${count} units damaged, ${end['damaged']} dropped for it, ${end['unopened']} unopened in all; ${got.pictures} pictures recorded`);

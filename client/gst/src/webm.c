@@ -13,8 +13,8 @@
 
 #define PICTURE_MS        33 /* how long the last picture counts as shown */
 #define CLUSTER_MS        1000
-#define CLUSTER_KEY_MS    300 /* a key picture begins a new cluster when the present one is this long */
-#define WAIT_TRACKS_MS    2000
+#define CLUSTER_KEY_MS    300  /* a key picture begins a new cluster when the present one is this long */
+#define WAIT_TRACKS_MS    5000 /* for the other kind, before the list of tracks is written */
 #define CLUSTER_BYTES_MAX (8 * 1024 * 1024)
 #define BLOCKS_MAX        512
 #define CUES_MAX          65536

@@ -233,13 +233,13 @@ static void test_camera_that_comes_later(void **state)
 {
 	struct sender s;
 	struct client_events *q = begin(&s, "later");
-	send_voice(&s, 200);
+	send_voice(&s, 300);
 	camera(&s, 320, 180);
-	send_pictures(&s, 120, 10, 2, 0);
+	send_pictures(&s, 180, 10, 2, 0);
 	send_voice(&s, 20);
 	end(&s, q);
 	/* The first file has no room for pictures: its list of tracks was written. */
-	assert_true(listed("later", "voice", 1) >= 200);
+	assert_true(listed("later", "voice", 1) >= 300);
 	assert_int_equal(listed("later", "picture", 2), 10);
 	assert_true(exists("later-2.webm"));
 }
