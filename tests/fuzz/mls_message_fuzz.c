@@ -10,6 +10,26 @@ static void same(struct cv_span in, struct cv_buf *b)
 		abort();
 }
 
+/* From the beginning the walk sees each entry and comes to its end; begun anywhere it must survive. */
+static void walk(struct cv_span in, const struct mls_message *m)
+{
+	struct welcome_secret s;
+	struct cv_span ref;
+	struct cv_reader r;
+	size_t at = 0;
+
+	cv_reader_init(&r, m->welcome.secrets.data, m->welcome.secrets.len);
+	while (!mls_welcome_next(in.data, in.len, &at, &ref))
+		if (mls_get_welcome_secret(&r, &s) || !mls_span_equal(s.new_member, ref))
+			abort();
+	if (r.left)
+		abort();
+	for (size_t i = 1; i < in.len && i < 64; i++) {
+		at = i;
+		(void)!mls_welcome_next(in.data, in.len, &at, &ref);
+	}
+}
+
 static void message(struct cv_span in, struct cv_buf *b)
 {
 	struct mls_message m;
@@ -19,6 +39,8 @@ static void message(struct cv_span in, struct cv_buf *b)
 		return;
 	mls_put_message(b, &m);
 	same(in, b);
+	if (m.wire_format == MLS_WELCOME)
+		walk(in, &m);
 }
 
 static void proposal(struct cv_span in, struct cv_buf *b)

@@ -275,6 +275,10 @@ static const struct plan {
 	[STATE_X509] = {"x509", 3, .certificates = true, .lead = lead_crowd},
 	[STATE_P256] = {"p256", 2, .lead = lead_crowd, .end = keep_all_kinds},
 	[STATE_ENDED] = {"ended", 1, .lead = lead_pair, .end = reinitialise},
+	[STATE_X448] = {"x448", 4, .lead = lead_crowd},
+	[STATE_P521] = {"p521", 5, .lead = lead_pair},
+	[STATE_CHACHA] = {"chacha", 6, .lead = lead_pair},
+	[STATE_P384] = {"p384", 7, .lead = lead_pair},
 };
 
 /* NEWCOMER and OTHER_PEER may propose from outside; everybody must know certificates. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The states that the fuzzer meets groups in. Each is led there once, at the start, by honest members with seeded
- * randomness, and saved; a run restores who it needs. Signatures of suite 2 are random all the same: a seed made in
- * one process has the messages of that suite by other names in the next, the rest is the same in each.
+ * randomness, and saved; a run restores who it needs. ECDSA signatures are random all the same: a seed made in
+ * one process has the messages of suites 2, 5 and 7 by other names in the next, the rest is the same in each.
  */
 #ifndef FUZZ_MLS_STATES_H
 #define FUZZ_MLS_STATES_H
@@ -23,6 +23,10 @@ enum mls_state_id {
 	STATE_X509,     /* the same in suite 3, members with certificates and without */
 	STATE_P256,     /* the same in suite 2 */
 	STATE_ENDED,    /* two members after a ReInit */
+	STATE_X448,     /* as the crowd, in suite 4: longer keys and hashes */
+	STATE_P521,     /* two members in suite 5, whose private keys are longer than its hash */
+	STATE_CHACHA,   /* two in suite 6 */
+	STATE_P384,     /* two in suite 7 */
 	N_STATES,
 };
 /* People by number; PEER founded the group, JUDGE is the member under test, NEWCOMER is outside. */

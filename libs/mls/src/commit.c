@@ -50,6 +50,97 @@ static bool can_carry(const struct mls_group *g, const struct mls_commit *what, 
 	return true;
 }
 
+/* What the Adds among them are weighed against. */
+struct add_choice {
+	uint8_t *leaving; /* a byte per leaf */
+	struct leaf_node *given;
+	const struct leaf_node **leaves; /* of kept Adds, then of given ones */
+	bool *is_new;
+	size_t n;
+};
+
+static void add_choice_done(struct add_choice *a)
+{
+	cv_free(a->leaving);
+	cv_free(a->given);
+	cv_free(a->leaves);
+	cv_free(a->is_new);
+}
+
+static int gather_adds(struct add_choice *a, const struct mls_group *g, const struct mls_commit *what,
+		       const bool *carry)
+{
+	size_t max = g->n_kept + what->n_adds + 1;
+	struct mls_message m;
+
+	a->leaving = cv_calloc(g->cur->tree->n_leaves, 1);
+	a->given = cv_calloc(what->n_adds + 1, sizeof(*a->given));
+	a->leaves = cv_calloc(max, sizeof(*a->leaves));
+	a->is_new = cv_calloc(max, sizeof(*a->is_new));
+	if (!a->leaving || !a->given || !a->leaves || !a->is_new)
+		return CV_ENOMEM;
+	for (size_t i = 0; i < what->n_removes; i++)
+		if (what->removes[i] < g->cur->tree->n_leaves)
+			a->leaving[what->removes[i]] = 1;
+	for (size_t i = 0; i < g->n_kept; i++) {
+		const struct proposal *p = &g->kept[i]->p;
+
+		if (carry[i] && p->type == MLS_PROPOSAL_REMOVE)
+			a->leaving[p->removed] = 1;
+		else if (carry[i] && p->type == MLS_PROPOSAL_ADD)
+			a->leaves[a->n++] = &p->add.leaf;
+	}
+	for (size_t i = 0; i < what->n_adds; i++) {
+		if (mls_get_message(what->adds[i], &m) || m.wire_format != MLS_KEY_PACKAGE)
+			continue; /* put_add says so */
+		a->given[i] = m.key_package.leaf;
+		a->leaves[a->n++] = &a->given[i];
+	}
+	return 0;
+}
+
+/*
+ * "multiple Add proposals that together contain KeyPackages that represent the same client", or one who is a member
+ * (section 12.2): two members may well have proposed the same newcomer. What the caller gives comes first, then the
+ * last.
+ */
+static int leave_out_adds(const struct mls_group *g, const struct mls_commit *what, bool *carry)
+{
+	struct add_choice a = {0};
+	size_t at = 0;
+	int err = gather_adds(&a, g, what, carry);
+
+	if (!err)
+		err = mls_tree_find_newcomers(g->cur->tree, g->crypto.rng, a.leaving, a.leaves, a.n, a.is_new);
+	for (size_t i = 0; !err && i < g->n_kept; i++)
+		if (carry[i] && g->kept[i]->p.type == MLS_PROPOSAL_ADD)
+			carry[i] = a.is_new[at++];
+	add_choice_done(&a);
+	return err;
+}
+
+/* The references that go into the commit. */
+static int put_kept(const struct mls_group *g, const struct mls_commit *what, struct cv_buf *b)
+{
+	bool *carry = cv_calloc(g->n_kept + 1, sizeof(*carry)), adds = false;
+	int err = carry ? 0 : CV_ENOMEM;
+
+	for (size_t i = 0; !err && i < g->n_kept; i++) {
+		carry[i] = can_carry(g, what, i);
+		adds = adds || (carry[i] && g->kept[i]->p.type == MLS_PROPOSAL_ADD);
+	}
+	if (!err && adds)
+		err = leave_out_adds(g, what, carry);
+	for (size_t i = 0; !err && i < g->n_kept; i++) {
+		if (!carry[i])
+			continue;
+		cv_buf_put_u8(b, BY_REFERENCE);
+		cv_buf_put_vec(b, g->kept[i]->ref, g->crypto.suite->nh);
+	}
+	cv_free(carry);
+	return err;
+}
+
 static void put_by_value(struct cv_buf *b, uint16_t type)
 {
 	cv_buf_put_u8(b, BY_VALUE);
@@ -99,14 +190,10 @@ static void put_reinit(struct cv_buf *b, const struct mls_reinit *r)
 /* The content of `ProposalOrRef proposals<V>`. */
 static int put_proposals(struct mls_group *g, const struct mls_commit *what, struct cv_buf *b)
 {
-	int err = 0;
+	int err = what->drop_proposals || !g->n_kept ? 0 : put_kept(g, what, b);
 
-	for (size_t i = 0; !what->drop_proposals && i < g->n_kept; i++) {
-		if (!can_carry(g, what, i))
-			continue;
-		cv_buf_put_u8(b, BY_REFERENCE);
-		cv_buf_put_vec(b, g->kept[i]->ref, g->crypto.suite->nh);
-	}
+	if (err)
+		return err;
 	if (what->set_extensions) {
 		put_by_value(b, MLS_PROPOSAL_GROUP_CONTEXT_EXTENSIONS);
 		mls_put_extensions(b, what->extensions, what->n_extensions);

@@ -157,6 +157,12 @@ int mls_key_package_check(struct mls_crypto *c, const struct key_package *kp) CV
  * supports the credential types in use. RFC 9420 sections 7.3 and 12.2. CV_EEXIST, CV_EINVAL.
  */
 int mls_tree_check_members(const struct tree *t, const struct cv_rng *rng) CV_NODISCARD;
+/*
+ * Which of some leaves could be added, beside the members but for those marked in `leaving` (a byte per leaf): that
+ * have no key of theirs, nor of a later leaf in the list.
+ */
+int mls_tree_find_newcomers(const struct tree *t, const struct cv_rng *rng, const uint8_t *leaving,
+			    const struct leaf_node *const *leaves, size_t n, bool *ret_new) CV_NODISCARD;
 /* Every client of one tree is in the other, as the policy tells them apart: CV_EINVAL. */
 int mls_tree_check_subset(const struct tree *part, const struct tree *whole, const struct mls_policy *policy,
 			  const struct cv_rng *rng) CV_NODISCARD;

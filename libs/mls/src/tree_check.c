@@ -189,3 +189,43 @@ int mls_tree_check_members(const struct tree *t, const struct cv_rng *rng)
 		err = check_keys(t, rng, true);
 	return err ? err : check_credentials(t);
 }
+
+static int put_members(const struct tree *t, const uint8_t *leaving, struct key_set *encryption,
+		       struct key_set *signature)
+{
+	int err = 0;
+
+	for (uint32_t x = 0; !err && x < node_count(t->n_leaves); x++) {
+		if (mls_tree_blank(t, x) || (node_is_leaf(x) && leaving[leaf_of_node(x)]))
+			continue;
+		err = set_add(encryption, mls_tree_key(t, x));
+		if (!err && node_is_leaf(x))
+			err = set_add(signature, mls_tree_leaf(t, leaf_of_node(x))->v.signature_key);
+	}
+	return err;
+}
+
+int mls_tree_find_newcomers(const struct tree *t, const struct cv_rng *rng, const uint8_t *leaving,
+			    const struct leaf_node *const *leaves, size_t n, bool *ret_new)
+{
+	struct key_set encryption = {0}, signature = {0};
+	int err = set_init(&encryption, rng, node_count(t->n_leaves) + n);
+
+	if (!err)
+		err = set_init(&signature, rng, t->n_leaves + n);
+	if (!err)
+		err = put_members(t, leaving, &encryption, &signature);
+	for (size_t i = n; !err && i-- > 0;) {
+		const struct mls_leaf_view *v = &leaves[i]->v;
+
+		ret_new[i] = !set_has(&encryption, v->encryption_key) && !set_has(&signature, v->signature_key);
+		if (!ret_new[i])
+			continue;
+		err = set_add(&encryption, v->encryption_key);
+		if (!err)
+			err = set_add(&signature, v->signature_key);
+	}
+	cv_free(encryption.slot);
+	cv_free(signature.slot);
+	return err;
+}

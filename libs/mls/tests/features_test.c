@@ -46,6 +46,63 @@ static void test_proposals_by_reference(void **state)
 	trio_done(&t);
 }
 
+/*
+ * Two members propose Dave, one with an older KeyPackage of his, and Carol, who is there: Alice's commit has Dave once,
+ * by the last of them or by the one that she is given herself; and Carol again when her old leaf goes.
+ */
+static void test_one_newcomer_proposed_twice(void **state)
+{
+	for (int given = 0; given < 2; given++) {
+		struct cv_span add, again;
+		struct mls_commit_output out;
+		struct mls_commit what = {0};
+		struct mls_key_package *older;
+		struct cv_buf p[3];
+		uint32_t carol;
+		struct person d;
+		struct trio t;
+
+		trio_init(&t, 31);
+		carol = mls_group_own_index(t.c.group);
+		person_init(&d, &t.w, 1, "dave");
+		for (int i = 0; i < 3; i++)
+			cv_buf_init(&p[i], 1 << 20);
+		assert_int_equal(mls_group_propose_add(t.b.group, person_offer(&d), NOTHING, &p[0]), 0);
+		older = d.kp;
+		d.kp = NULL;
+		add = person_offer(&d);
+		assert_int_equal(mls_group_propose_add(t.c.group, add, NOTHING, &p[1]), 0);
+		again = person_offer(&t.c);
+		assert_int_equal(mls_group_propose_add(t.b.group, again, NOTHING, &p[2]), 0);
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(person_process(&t.a, &p[i]), 0);
+		assert_int_equal(person_process(&t.b, &p[1]), 0);
+		if (given) {
+			what.adds = &add;
+			what.n_adds = 1;
+			what.removes = &carol;
+			what.n_removes = 1;
+		}
+		person_commit(&t.a, &what, &out);
+		assert_int_equal(person_process(&t.b, &out.commit), 0);
+		assert_int_equal(mls_group_n_members(t.a.group), 4);
+		assert_int_equal(person_join(&d, &out), 0);
+		assert_agree(&t.b, &d);
+		if (given) {
+			mls_group_free(t.c.group);
+			t.c.group = NULL;
+			assert_int_equal(person_join(&t.c, &out), 0);
+			assert_agree(&t.b, &t.c);
+		}
+		mls_commit_output_done(&out);
+		for (int i = 0; i < 3; i++)
+			cv_buf_done(&p[i]);
+		mls_key_package_free(older);
+		person_done(&d);
+		trio_done(&t);
+	}
+}
+
 static void test_own_update_cannot_be_committed(void **state)
 {
 	struct trio t;
@@ -368,6 +425,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_proposals_by_reference),
+		cmocka_unit_test(test_one_newcomer_proposed_twice),
 		cmocka_unit_test(test_own_update_cannot_be_committed),
 		cmocka_unit_test(test_own_updates_are_bounded),
 		cmocka_unit_test(test_psk),

@@ -136,6 +136,30 @@ static int external_remove(void *ctx)
 	return mls_external_propose_remove(&s->from, 2, &s->msg);
 }
 
+static int external_psk(void *ctx)
+{
+	struct scene *s = ctx;
+
+	cv_buf_reset(&s->msg);
+	return mls_external_propose_psk(&s->from, &psk, &s->t.w.rng, &s->msg);
+}
+
+static int external_extensions(void *ctx)
+{
+	struct scene *s = ctx;
+
+	cv_buf_reset(&s->msg);
+	return mls_external_propose_extensions(&s->from, NULL, 0, &s->msg);
+}
+
+static int external_reinit(void *ctx)
+{
+	struct scene *s = ctx;
+
+	cv_buf_reset(&s->msg);
+	return mls_external_propose_reinit(&s->from, &next_group, &s->msg);
+}
+
 static int bob_reads(void *ctx)
 {
 	struct scene *s = ctx;
@@ -169,7 +193,8 @@ static void test_proposals(void **state)
 {
 	int (*const made[])(void *ctx) = {propose_add,        propose_remove, propose_update,
 					  propose_extensions, propose_psk,    propose_reinit};
-	int (*const outside[])(void *ctx) = {propose_join, external_remove, external_add};
+	int (*const outside[])(void *ctx) = {propose_join, external_remove,     external_add,
+					     external_psk, external_extensions, external_reinit};
 	struct scene *s = *state;
 	struct trio *t = &s->t;
 
@@ -189,6 +214,8 @@ static void test_proposals(void **state)
 	assert_int_equal(propose_update(s), 0);
 	assert_int_equal(bob_reads(s), 0);
 	assert_int_equal(propose_psk(s), 0);
+	assert_int_equal(bob_reads(s), 0);
+	assert_int_equal(propose_add(s), 0);
 	assert_int_equal(bob_reads(s), 0);
 	oom_every(commit_kept, s, UNCHANGED(&t->b));
 	assert_int_equal(mls_group_merge_pending(t->b.group), 0);

@@ -154,8 +154,14 @@ static int run_file(const char *kind_name, const char *path, bool quiet)
 	int failed = 0;
 	size_t n;
 
-	if (!k || !file) {
-		fprintf(stderr, "%s: %s\n", path, k ? e.text : "kind not known, give it by --kind");
+	if (!file || !k) {
+		if (!file)
+			fprintf(stderr, "%s: %s\n", path, e.text);
+		else if (kind_name)
+			fprintf(stderr, "%s: there is no kind \"%s\", see --help\n", path, kind_name);
+		else
+			fprintf(stderr, "%s: its name does not begin with a kind, give one by --kind (see --help)\n",
+				path);
 		json_decref(file);
 		return -1;
 	}
@@ -174,13 +180,17 @@ static int run_file(const char *kind_name, const char *path, bool quiet)
 	return n ? failed : -1;
 }
 
-static int usage(const char *program)
+static int usage(FILE *to, const char *program)
 {
-	fprintf(stderr, "usage: %s [--quiet] [--kind KIND] FILE...\nkinds:", program);
+	fprintf(to,
+		"usage: %s [--quiet] [--kind KIND] FILE...\n"
+		"Runs test vectors of the official forms, and prints for each entry that it passed or why it failed.\n"
+		"KIND is what the file's name begins with unless given; --quiet leaves out what passed. Kinds:\n",
+		program);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		fprintf(stderr, " %s", kinds[i].name);
-	fprintf(stderr, "\n");
-	return 2;
+		fprintf(to, " %s", kinds[i].name);
+	fprintf(to, "\n");
+	return to == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
@@ -188,22 +198,25 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"quiet", no_argument, NULL, 'q'},
 		{"kind", required_argument, NULL, 'k'},
+		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	const char *kind = NULL;
 	bool quiet = false;
 	int bad = 0, o;
 
-	while ((o = getopt_long(argc, argv, "qk:", options, NULL)) >= 0) {
+	while ((o = getopt_long(argc, argv, "qk:h", options, NULL)) >= 0) {
 		if (o == 'q')
 			quiet = true;
 		else if (o == 'k')
 			kind = optarg;
+		else if (o == 'h')
+			return usage(stdout, argv[0]);
 		else
-			return usage(argv[0]);
+			return usage(stderr, argv[0]);
 	}
 	if (optind >= argc)
-		return usage(argv[0]);
+		return usage(stderr, argv[0]);
 	for (int i = optind; i < argc; i++)
 		bad |= run_file(kind, argv[i], quiet) != 0;
 	return bad;

@@ -236,11 +236,12 @@ static int finish_ake(const struct opaque_client *c, const struct opaque_config 
 	err = opaque_ids_resolve(ids, env->client_public_key, server_public_key, &client_id, &server_id);
 	if (!err)
 		err = opaque_3dh(private_keys, public_keys, ikm);
-	if (err)
-		return err;
-	opaque_ake_derive(config, ikm, &client_id, &server_id, c->ke1, ke2, ret_ake);
+	if (!err)
+		opaque_ake_derive(config, ikm, &client_id, &server_id, c->ke1, ke2, ret_ake);
 	cv_wipe(ikm, sizeof(ikm));
-	return cv_equal(ret_ake->server_mac, ke2 + KE2_MAC, OPAQUE_MAC_LEN) ? 0 : CV_EAUTH;
+	if (!err && !cv_equal(ret_ake->server_mac, ke2 + KE2_MAC, OPAQUE_MAC_LEN))
+		err = CV_EAUTH;
+	return err;
 }
 
 static int login_finish(struct opaque_client *c, stretch_fn *stretch, const struct opaque_config *config,

@@ -7,8 +7,8 @@
 
 /*
  * Appends a signed GroupInfo as MLSMessage, RFC 9420 section 12.4.3, with external_pub, and with the ratchet tree if
- * asked for: what an external joiner needs. CV_ESTATE: the group has ended; CV_ELIMIT, CV_ENOMEM, CV_ECRYPTO, or the
- * signer's error.
+ * asked for: what an external joiner needs. It holds no other extensions; unknown ones in others' are ignored.
+ * CV_ESTATE: the group has ended; CV_ELIMIT, CV_ENOMEM, CV_ECRYPTO, or the signer's error.
  */
 CV_PUBLIC int mls_group_info(struct mls_group *g, bool with_tree, struct cv_buf *out) CV_NODISCARD;
 

@@ -32,9 +32,10 @@ struct mls_group_options {
 };
 
 /*
- * A new group of one, for mls_group_free. `extensions` become the GroupContext's. CV_EINVAL: options that are not
- * allowed, a group id longer than MLS_GROUP_ID_MAX, or a `member` that makes no leaf; CV_EUNSUPPORTED: suite not known,
- * or extensions that `member` does not announce; CV_EFORMAT, CV_ETRUNCATED, CV_ETRAILING: extensions or credential
+ * A new group of one, for mls_group_free. `extensions` become the GroupContext's. The creator's leaf is valid from a
+ * day ago for 90 days (less under lifetime_max), or until its first path. CV_EINVAL: options that are not allowed, a
+ * group id longer than MLS_GROUP_ID_MAX, or a `member` that makes no leaf; CV_EUNSUPPORTED: suite not known, or
+ * extensions that `member` does not announce; CV_EFORMAT, CV_ETRUNCATED, CV_ETRAILING: extensions or credential
  * malformed; CV_EAUTH: the signer's key is not the member's; CV_ELIMIT, CV_ENOMEM, CV_ECRYPTO, the signer's error, the
  * policy's refusal.
  */
@@ -106,7 +107,9 @@ CV_PUBLIC void mls_commit_output_done(struct mls_commit_output *o);
 
 /*
  * Makes a commit, RFC 9420 section 12.4.1; the new epoch is pending. Proposals received since the epoch began go in by
- * reference (those of an Update of our own, or that contradict, are left out) unless drop_proposals.
+ * reference unless drop_proposals. Left out are those of an Update of our own, that contradict others, or that add who
+ * is a member or is added by a later one or by `what`; with any other that cannot be committed (a PSK not known here,
+ * an Update to another's key) this fails, and drop_proposals helps.
  * CV_ESTATE: one is pending, or the group has ended. CV_EINVAL: a proposal list that RFC 9420 section 12.2 forbids, or
  * a KeyPackage or `member` that no leaf may be like. CV_EEXPIRED, CV_EAUTH, CV_EUNSUPPORTED, decoding errors: for
  * KeyPackages (and extensions). CV_EEXIST: a key is in the group already. CV_ENOTFOUND: a PSK that is not known here.

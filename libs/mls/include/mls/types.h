@@ -6,6 +6,7 @@
  * Spans (struct cv_span) in results are borrowed views; each function says from whom. Nothing here is thread safe:
  * one thread at a time per group and per key object; different objects may be used by different threads.
  *
+ * Results (arguments ret…) are written on success alone; only room for bytes may hold anything after a failure.
  * What is appended to a struct cv_buf by a call that fails is taken off again; but when the buffer itself failed
  * (CV_ENOMEM, or CV_ELIMIT: its maximum is too small) it is spoilt until cv_buf_reset, see <base/buf.h>. *Decoding
  * errors* are CV_ETRUNCATED, CV_ETRAILING, CV_EFORMAT, CV_ELIMIT (one of the limits below) and CV_EUNSUPPORTED (a
