@@ -57,18 +57,6 @@ static int write_public(EVP_PKEY *key, struct cv_buf *ret_pem)
 	return err;
 }
 
-int net_key_public(const char *key_pem, struct cv_buf *ret_pem)
-{
-	EVP_PKEY *key;
-	int err = net_pem_key(key_pem, true, &key);
-
-	if (err)
-		return err;
-	err = write_public(key, ret_pem);
-	EVP_PKEY_free(key);
-	return err;
-}
-
 static int set_name(X509_NAME *name, const char *common_name)
 {
 	return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1, -1, 0) == 1

@@ -205,7 +205,6 @@ int net_queue_put(struct net_queue *q, const struct net_send *s, int64_t now, in
 bool net_queue_pop(struct net_queue *q, int64_t now, int64_t max_age, struct net_entry *ret_entry);
 /* Age of the oldest message, -1 when empty. */
 int64_t net_queue_age(const struct net_queue *q, int64_t now);
-size_t net_queue_purge(struct net_queue *q, bool (*match)(void *arg, uint64_t unit), void *arg);
 /* A dropped unit that has not been told of yet. */
 bool net_queue_dropped(struct net_queue *q, uint64_t *ret_unit);
 static inline size_t net_entry_size(const struct net_entry *e)

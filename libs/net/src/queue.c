@@ -245,21 +245,6 @@ int64_t net_queue_age(const struct net_queue *q, int64_t now)
 	return -1;
 }
 
-size_t net_queue_purge(struct net_queue *q, bool (*match)(void *arg, uint64_t unit), void *arg)
-{
-	size_t n = 0;
-
-	for (size_t i = q->unit_count; i-- > 0;) {
-		struct net_unit *u = &q->units[i];
-
-		if (u->dead || u->started || !match(arg, u->id))
-			continue;
-		kill_unit(q, u, false);
-		n++;
-	}
-	return n;
-}
-
 bool net_queue_dropped(struct net_queue *q, uint64_t *ret_unit)
 {
 	for (size_t i = 0; q->notify && i < q->unit_count; i++) {

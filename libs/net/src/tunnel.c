@@ -305,11 +305,6 @@ size_t net_tunnel_queued(const struct net_tunnel *t, enum net_class cls)
 	return cls < NET_CLASSES ? t->queue[cls].bytes : 0;
 }
 
-size_t net_tunnel_purge(struct net_tunnel *t, enum net_class cls, bool (*match)(void *arg, uint64_t unit), void *arg)
-{
-	return cls < NET_CLASSES && t->queue[cls].video ? net_queue_purge(&t->queue[cls], match, arg) : 0;
-}
-
 void net_tunnel_set_limits(struct net_tunnel *t, size_t max_message, size_t max_handshake)
 {
 	t->opts.max_message = t->dec.max_message = max_message;

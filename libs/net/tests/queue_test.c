@@ -140,27 +140,6 @@ static void test_stale_units_make_room(void **state)
 	net_queue_done(&q);
 }
 
-static bool match_two(void *arg, uint64_t unit)
-{
-	return unit == 2;
-}
-
-static void test_purge_leaves_what_has_started(void **state)
-{
-	net_queue_init(&q, true, 1000);
-	assert_int_equal(put(2, 1, 10, false, 0), 0);
-	assert_int_equal(put(2, 2, 10, true, 0), 0);
-	assert_int_equal(pop(0), 1);
-	assert_int_equal(net_queue_purge(&q, match_two, NULL), 0);
-	assert_int_equal(pop(0), 2);
-	assert_int_equal(put(2, 3, 10, false, 0), 0);
-	assert_int_equal(net_queue_purge(&q, match_two, NULL), 1);
-	assert_int_equal(pop(0), -1);
-	assert_int_equal(dropped(), -1);
-	assert_int_equal(put(2, 4, 10, true, 0), CV_EEXPIRED);
-	net_queue_done(&q);
-}
-
 static void test_table_of_units_is_bounded(void **state)
 {
 	int err = 0;
@@ -310,7 +289,6 @@ int main(void)
 		cmocka_unit_test(test_started_unit_is_finished_up_to_twice_the_age),
 		cmocka_unit_test(test_unit_that_does_not_fit_is_dropped_whole),
 		cmocka_unit_test(test_stale_units_make_room),
-		cmocka_unit_test(test_purge_leaves_what_has_started),
 		cmocka_unit_test(test_table_of_units_is_bounded),
 		cmocka_unit_test(test_decoder_at_every_cut),
 		cmocka_unit_test(test_decoder_limit_by_kind),

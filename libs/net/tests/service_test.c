@@ -231,30 +231,6 @@ static void test_one_buffer_for_many_receivers(void **state)
 	net_msg_unref(m);
 }
 
-static bool match_even(void *arg, uint64_t unit)
-{
-	return unit % 2 == 0;
-}
-
-static bool odd_units_there(void)
-{
-	return count_kind(&f.peer, 30) >= 2;
-}
-
-static void test_purge(void **state)
-{
-	fixture_open(NULL, NULL);
-	for (uint64_t unit = 1; unit <= 4; unit++)
-		send_unit(&f.client, NET_CLASS_BASE, 30, 100, unit, true);
-	assert_int_equal(net_tunnel_purge(f.client.t, NET_CLASS_BASE, match_even, NULL), 2);
-	send_to(&f.client, NET_CLASS_FILE, 50, 100);
-	fixture_until(odd_units_there);
-	assert_int_equal(f.client.drops, 0);
-	fixture_want = 3;
-	fixture_until(peer_has_all);
-	assert_int_equal(count_kind(&f.peer, 30), 2);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,7 +241,6 @@ int main(void)
 		WITH_FIXTURE(test_dead_reader_cannot_hold_the_end),
 		WITH_FIXTURE(test_small_messages_are_coalesced),
 		WITH_FIXTURE(test_one_buffer_for_many_receivers),
-		WITH_FIXTURE(test_purge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,8 +101,6 @@ struct net_cert_opts {
 /* Certificate for `key_pem` (private key, or with an issuer also a public key), PEM with NUL, appended. Extended key
  * usage: server and client. CV_EINVAL, CV_EFORMAT, CV_ECRYPTO. */
 CV_PUBLIC int net_cert_make(const struct net_cert_opts *opts, const char *key_pem, struct cv_buf *ret_pem) CV_NODISCARD;
-/* Public key of a private one as PEM with NUL. */
-CV_PUBLIC int net_key_public(const char *key_pem, struct cv_buf *ret_pem) CV_NODISCARD;
 /* PKCS#10 request for a key's certificate, PEM with NUL; and the public key (PEM with NUL) of a request for a P-256
  * key: CV_EFORMAT, CV_EAUTH (its signature does not hold). */
 CV_PUBLIC int net_csr_make(const char *key_pem, const char *common_name, struct cv_buf *ret_pem) CV_NODISCARD;

@@ -20,7 +20,7 @@
  *  - a unit of which something has been written is finished, unless it gets older than twice that: then its rest is
  *    dropped;
  *  - a unit that does not fit into the queue's maximum is dropped as a whole, its messages that are still to come too;
- *  - on_drop names each dropped unit once, so that its dependents can be left out (net_tunnel_purge).
+ *  - on_drop names each dropped unit once, so that its dependents can be left out.
  * Nothing is dropped after it has been encrypted. Control, handshake and audio are never dropped: when their queue
  * passes its maximum the tunnel closes with CV_ELIMIT. Application and file messages are refused with CV_EAGAIN while
  * their queue is full; on_drained tells when there is room.
@@ -131,10 +131,6 @@ CV_PUBLIC int net_tunnel_send_bytes(struct net_tunnel *t, enum net_class cls, ui
 
 /* Bytes queued in a class, not yet handed to TLS. */
 CV_PUBLIC size_t net_tunnel_queued(const struct net_tunnel *t, enum net_class cls);
-/* Drops the queued units of a video class that `match` names and of which nothing has been written; their later
- * messages too. No on_drop for these. Returns how many. */
-CV_PUBLIC size_t net_tunnel_purge(struct net_tunnel *t, enum net_class cls, bool (*match)(void *arg, uint64_t unit),
-				  void *arg);
 
 /* Other limits for received messages from the next one on: a server allows a peer little until it knows who it is. */
 CV_PUBLIC void net_tunnel_set_limits(struct net_tunnel *t, size_t max_message, size_t max_handshake);
