@@ -6,6 +6,8 @@
 
 #include "internal.h"
 
+#define SEEN_LEN 16
+
 struct sframe_sender {
 	enum sframe_suite suite;
 	bool has_key;
@@ -16,6 +18,8 @@ struct sframe_sender {
 	uint64_t next;
 	uint64_t limit; /* 0: none */
 	struct sframe_aead aead;
+	uint8_t seen[SFRAME_SEEN_KEYS][SEEN_LEN]; /* fingerprints of the keys taken last, in turn */
+	size_t n_seen;
 };
 
 int sframe_sender_new(enum sframe_suite suite, struct sframe_sender **ret_sender)
@@ -40,9 +44,28 @@ void sframe_sender_free(struct sframe_sender *s)
 	cv_free_wiped(s, sizeof(*s));
 }
 
+/* Key and salt come from the same secret for one KID: the same salt means the same key. */
+static int fingerprint(const struct sframe_aead *a, uint8_t ret[EVP_MAX_MD_SIZE])
+{
+	unsigned int n;
+
+	return EVP_Digest(a->salt, sizeof(a->salt), ret, &n, EVP_sha256(), NULL) == 1 ? 0 : CV_ECRYPTO;
+}
+
+static bool was_taken(const struct sframe_sender *s, const uint8_t *print)
+{
+	size_t n = s->n_seen < SFRAME_SEEN_KEYS ? s->n_seen : SFRAME_SEEN_KEYS;
+
+	for (size_t i = 0; i < n; i++)
+		if (cv_equal(s->seen[i], print, SEEN_LEN))
+			return true;
+	return false;
+}
+
 int sframe_sender_set_key(struct sframe_sender *s, uint64_t epoch, uint64_t kid, const void *base_key,
 			  size_t base_key_len)
 {
+	uint8_t print[EVP_MAX_MD_SIZE];
 	struct sframe_aead aead;
 	int err;
 
@@ -51,11 +74,15 @@ int sframe_sender_set_key(struct sframe_sender *s, uint64_t epoch, uint64_t kid,
 	err = sframe_aead_init(&aead, s->suite, true, kid, base_key, base_key_len);
 	if (err)
 		return err;
-	/* KIDs come again after 2^E epochs, with another base key. The same salt means the same key. */
-	if (s->has_key && kid == s->kid && cv_equal(aead.salt, s->aead.salt, sizeof(aead.salt))) {
+	/* KIDs come again after 2^E epochs, but with another base key. */
+	err = fingerprint(&aead, print);
+	if (!err && was_taken(s, print))
+		err = CV_ESTATE;
+	if (err) {
 		sframe_aead_done(&aead);
-		return CV_ESTATE;
+		return err;
 	}
+	memcpy(s->seen[s->n_seen++ % SFRAME_SEEN_KEYS], print, SEEN_LEN);
 	sframe_aead_done(&s->aead);
 	s->aead = aead;
 	s->has_key = true;

@@ -191,6 +191,12 @@ static void test_key_reuse_refused(void **state)
 	assert_int_equal(sframe_seal(p.s, md, sizeof(md), "frame", 5, f, sizeof(f), &n), CV_ESTATE);
 	assert_int_equal(sframe_sender_skip_to(p.s, 20), CV_ESTATE);
 	assert_int_equal(sframe_sender_set_key(p.s, 1, 5, base_a, sizeof(base_a)), CV_ESTATE);
+	assert_int_equal(sframe_sender_set_key(p.s, 2, 5, base_a, sizeof(base_a)), CV_ESTATE);
+	/* Nor other keys between: the counter would begin again. The KID alone may come back. */
+	for (uint64_t epoch = 2; epoch < 1 + SFRAME_SEEN_KEYS; epoch++) {
+		assert_int_equal(sframe_sender_set_key(p.s, epoch, 5 + epoch % 2, &epoch, sizeof(epoch)), 0);
+		assert_int_equal(sframe_sender_set_key(p.s, 100, 5, base_a, sizeof(base_a)), CV_ESTATE);
+	}
 	assert_int_equal(sframe_receiver_add_key(p.r, 9, 5, base_b, sizeof(base_b)), CV_EEXIST);
 	pair_free(&p);
 }

@@ -36,8 +36,9 @@ enum sframe_suite {
 #define SFRAME_PLAINTEXT_MAX ((size_t)1 << 24) /* bytes of one frame */
 #define SFRAME_METADATA_MAX  ((size_t)1 << 16) /* bytes of metadata of one frame */
 #define SFRAME_WINDOW        1024              /* counters behind the highest that are still accepted once */
-#define SFRAME_KEYS_MAX      65536             /* keys that one receiver holds at most */
-#define SFRAME_EPOCHS_MAX    8                 /* MLS epochs that one receiver holds at most */
+#define SFRAME_SEEN_KEYS     16    /* keys that a sender remembers by a fingerprint, not to take them twice */
+#define SFRAME_KEYS_MAX      65536 /* keys that one receiver holds at most */
+#define SFRAME_EPOCHS_MAX    8     /* MLS epochs that one receiver holds at most */
 
 /* Length of the tag of a suite in bytes; 0 for an unknown suite. */
 CV_PUBLIC size_t sframe_suite_tag_len(enum sframe_suite suite);
@@ -111,8 +112,9 @@ CV_PUBLIC void sframe_sender_free(struct sframe_sender *s);
  * Takes a new key; the counter starts at 0, the old key is wiped. The base key is not kept.
  * A key must never be used from a counter that was used before (section 9.1), therefore `epoch` has to be higher than
  * in every earlier call on this sender, and KID and base key must be those of that epoch; there must be no second
- * sender for the same KID and base key. CV_ESTATE: epoch not higher than before, or the KID in use given again (key
- * reuse); CV_EINVAL: base key empty or too long; CV_ECRYPTO. On failure the sender keeps its present key.
+ * sender for the same KID and base key. CV_ESTATE: epoch not higher than before, or KID and base key are those of one
+ * of the last SFRAME_SEEN_KEYS calls (key reuse), cleared or not; CV_EINVAL: base key empty or too long; CV_ECRYPTO. On
+ * failure the sender keeps its present key.
  */
 CV_PUBLIC int sframe_sender_set_key(struct sframe_sender *s, uint64_t epoch, uint64_t kid, const void *base_key,
 				    size_t base_key_len) CV_NODISCARD;
@@ -167,7 +169,9 @@ CV_PUBLIC int sframe_receiver_add_key(struct sframe_receiver *r, uint64_t epoch,
 /*
  * Adds the base key of an MLS epoch. The keys of its KIDs are derived when the first genuine frame of each arrives
  * (that frame's sframe_open allocates). The receiver keeps the base key until the epoch is dropped. An older epoch with
- * the same value modulo 2^E is dropped, as section 5.2 demands: its KIDs now belong to the new one. CV_ESTATE: the
+ * the same value modulo 2^E is dropped, as section 5.2 demands: its KIDs now belong to the new one. Members know the
+ * base key, and can make genuine frames of any leaf and context: compare those of a frame with what its sender may use
+ * (sframe_header_decode, sframe_mls_kid_split) before it is opened, or one member can use up max_keys. CV_ESTATE: the
  * receiver has no MLS parameters; CV_EEXIST: this epoch, or a newer one with the same value modulo 2^E, is held;
  * CV_ELIMIT: SFRAME_EPOCHS_MAX reached; CV_EINVAL: base key empty or too long.
  */
