@@ -112,11 +112,11 @@ test('random and truncated media, file and handshake messages never take the rel
     while (at < inputs.length && !t.ws.closed) {
       t.ws.send(inputs[at++]!);
       await alive(t).catch(() => t.ws.closing());
+      await alive(witness);
     }
     t.close();
   }
   assert.equal(site.relay.code, undefined, site.relay.report());
-  await alive(witness);
 });
 
 test('requests that are no WebSocket get an answer, not a tunnel', async () => {
