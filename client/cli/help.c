@@ -56,7 +56,8 @@ static const struct {
 	 "\n"
 	 "--start 2026-03-01T14:30 (local time), 2026-03-01T14:30Z or with +01:00; without it: any time.\n"
 	 "Everybody invited gets a mail. You must be organiser or administrator.\n"},
-	{"meeting list", "usage: conclave-cli meeting list\n\nThe meetings that you organise or are invited to.\n"},
+	{"meeting list", "usage: conclave-cli meeting list\n\nThe meetings that you organise or are invited to; an "
+			 "administrator sees all.\n"},
 	{"meeting show", "usage: conclave-cli meeting show ID\n"},
 	{"meeting invite", "usage: conclave-cli meeting invite ID EMAIL...\n"},
 	{"meeting uninvite", "usage: conclave-cli meeting uninvite ID EMAIL...\n"
@@ -90,7 +91,7 @@ static const struct {
 		 "  --audio FILE|device|none     microphone (default: none)\n"
 		 "  --camera FILE|device|none    camera (default: none); any file that GStreamer reads\n"
 		 "  --loop                       files begin again at their end\n"
-		 "  --record DIR                 one WebM file per sender of what was received\n"
+		 "  --record DIR                 one WebM file per sender of what was received; earlier ones are kept\n"
 		 "  --send-file PATH             offer a file to everybody; may be given several times\n"
 		 "  --accept-files DIR           accept offered files into DIR\n"
 		 "  --duration SECONDS           leave after so long\n"

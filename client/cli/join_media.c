@@ -2,14 +2,16 @@
 /* Camera, microphone and the viewers of the others, between client/gst and the meeting. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <base/alloc.h>
 #include <base/time.h>
 
 #include "join.h"
 
-#define PATH_ROOM 4096
-#define BATCH     64 /* events of the media threads per turn of the loop */
+#define PATH_ROOM      4096
+#define BATCH          64     /* events of the media threads per turn of the loop */
+#define RECORDINGS_MAX 100000 /* of one person in one folder */
 
 /* ---- sending */
 
@@ -177,7 +179,18 @@ void join_media_close(struct join *j)
 
 /* ---- receiving */
 
-/* DIR/<e-mail>, and with a number for a second device or a second stay: another one than a recording's parts have. */
+static bool taken(const char *base)
+{
+	char path[PATH_ROOM];
+	struct stat st;
+
+	return snprintf(path, sizeof(path), "%s.webm", base) < PATH_ROOM && lstat(path, &st) == 0;
+}
+
+/*
+ * DIR/<e-mail>, and with _2 and so on for a second device, a second stay, or when there is an earlier recording: not
+ * with -2, which is the second part of one recording.
+ */
 static bool record_path(struct join *j, const char *email, char path[PATH_ROOM])
 {
 	char name[CLIENT_FILE_NAME_MAX + 1];
@@ -188,9 +201,16 @@ static bool record_path(struct join *j, const char *email, char path[PATH_ROOM])
 	client_file_name(email, name);
 	for (const struct viewer *v = j->viewers; v != NULL; v = v->next)
 		n += strcmp(v->email, email) == 0;
-	if (n == 0)
-		return snprintf(path, PATH_ROOM, "%s/%s", j->o.record, name) < PATH_ROOM;
-	return snprintf(path, PATH_ROOM, "%s/%s_%u", j->o.record, name, n + 1) < PATH_ROOM;
+	for (; n < RECORDINGS_MAX; n++) {
+		int len = n == 0 ? snprintf(path, PATH_ROOM, "%s/%s", j->o.record, name)
+				 : snprintf(path, PATH_ROOM, "%s/%s_%u", j->o.record, name, n + 1);
+
+		if (len >= PATH_ROOM)
+			return false;
+		if (!taken(path))
+			return true;
+	}
+	return false;
 }
 
 static struct viewer *viewer_for(struct join *j, uint32_t leaf)

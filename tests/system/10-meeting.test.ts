@@ -142,7 +142,7 @@ test('the recordings show one frame per picture, at one size, with voice', () =>
   const senders = new Set<string>();
   for (const file of files) {
     // Voice that came before the first picture has a part of its own.
-    const [, base, part] = file.match(/^(.*?\.[a-z]+?)(?:-(\d+))?\.webm$/)!;
+    const [, base, part] = file.match(/^(.*?\.[a-z]+(?:_\d+)?)(?:-(\d+))?\.webm$/)!;
     const listed = readFileSync(join(dir, `${base}.frames.jsonl`), 'utf8')
       .trim()
       .split('\n')
@@ -161,6 +161,22 @@ test('the recordings show one frame per picture, at one size, with voice', () =>
     assert.equal(new Set(frames).size, 1, `${file}: sizes ${[...new Set(frames)].join(' ')}`);
   }
   assert.equal(senders.size, 2, files.join(' '));
+});
+
+test('a later recording into the same folder leaves the earlier ones as they are', async () => {
+  const dir = join(site.dir, 'record-a');
+  const content = () => new Map(readdirSync(dir).filter((n) => n.endsWith('.webm')).map((n) => [n, readFileSync(join(dir, n)).toString('base64')]));
+  const earlier = content();
+  const id = await site.admin.meeting('Again', [EVA]);
+  const one = site.admin.join(id, { record: dir });
+  await one.event('joined');
+  const two = eva.join(id, { camera: media.clip, loop: true });
+  await stats(one, EVA, 'camera', (s) => s['frames'] > 10);
+  for (const p of [one, two]) p.send({ command: 'leave' });
+  assert.deepEqual(await Promise.all([one.exit(), two.exit()]), [0, 0]);
+  const later = content();
+  for (const [name, bytes] of earlier) assert.ok(later.get(name) === bytes, `${name} was written over`);
+  assert.ok([...later.keys()].some((name) => name.startsWith(`${EVA}_`)), [...later.keys()].join(' '));
 });
 
 test('a meeting that its organiser ends is over for everybody', async () => {
