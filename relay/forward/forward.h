@@ -22,9 +22,10 @@ struct member;
 #define MEDIA_BURST        2      /* seconds of the rate */
 #define RESYNC_BASE_US     200000 /* after a receiver lost the lowest layer */
 #define RESYNC_UPPER_US    1000000
-#define TRANSFERS_MAX      64 /* of one run */
-#define TRANSFERS_OPEN_MAX 16 /* of one offerer */
-#define TRANSFERS_JOIN_MAX 4  /* of one acceptor: each may have a window of chunks queued */
+#define KEY_AGAIN_US       1000000 /* a key frame that was asked for may be lost on its way to us */
+#define TRANSFERS_MAX      64      /* of one run */
+#define TRANSFERS_OPEN_MAX 16      /* of one offerer */
+#define TRANSFERS_JOIN_MAX 4       /* of one acceptor: each may have a window of chunks queued */
 
 /* One receiver of one video stream. */
 struct subscriber {

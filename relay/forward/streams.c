@@ -261,6 +261,8 @@ static void send_key_request(struct member *m, uint32_t stream, uint8_t spatial)
 	s->key_us = relay_now(m->run->relay);
 	s->key_sent = true;
 	s->key_pending = false;
+	if (!spatial)
+		stream_resync(m, stream, KEY_AGAIN_US);
 }
 
 void stream_want_key(struct member *m, uint32_t stream, uint8_t spatial)
@@ -318,14 +320,13 @@ static void resync(struct member *m, uint32_t stream)
 	s->resync_us = 0;
 	for (size_t i = 0; i < s->n_subs; i++) {
 		const struct subscriber *sub = &s->subs[i];
+		uint8_t most = sub->max_spatial < s->spatial_layers ? sub->max_spatial : s->spatial_layers - 1;
 
 		if (sub->current < 0)
 			key = true;
-		else if (sub->current < sub->max_spatial && sub->max_spatial > layer)
-			layer = sub->max_spatial;
+		else if (sub->current < most && most > layer)
+			layer = most;
 	}
-	if (layer >= s->spatial_layers)
-		layer = (uint8_t)(s->spatial_layers - 1);
 	if (key || layer)
 		stream_want_key(m, stream, key ? 0 : layer);
 }

@@ -140,6 +140,26 @@ static void test_subscription_layers(void **state)
 	assert_int_equal(take_kind(&b, PROTO_KIND_MEDIA), 0);
 }
 
+/* The key frame that was asked for is lost before it reaches the relay: asked again, until it comes. */
+static void test_lost_key_frame(void **state)
+{
+	publish(&a, CAMERA, true, 2);
+	subscribe(&b, 0, CAMERA, 4, 2); /* more layers than there are */
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_true(got(&a, PB_CONTROL(KEY_FRAME_REQUEST)));
+		forget(&a);
+		client_media(&a, 0, CAMERA, i, i, 0x00, 0);
+		world_pass(&w, 1100);
+	}
+	assert_int_equal(take_kind(&b, PROTO_KIND_MEDIA), 0);
+	client_media(&a, 0, CAMERA, 3, 3, 0x00, KEY);
+	client_media(&a, 0, CAMERA, 4, 3, 0x10, 0);
+	assert_int_equal(take_kind(&b, PROTO_KIND_MEDIA), 2);
+	forget(&a);
+	world_pass(&w, 5000);
+	assert_false(got(&a, PB_CONTROL(KEY_FRAME_REQUEST)));
+}
+
 static void test_dropped_unit(void **state)
 {
 	publish(&a, CAMERA, true, 2);
@@ -435,10 +455,19 @@ static void test_kid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_voice_to_all),        TEST(test_forged_media),     TEST(test_subscription_layers),
-		TEST(test_dropped_unit),        TEST(test_wanted),           TEST(test_key_requests_limited),
-		TEST(test_key_after_return),    TEST(test_rights),           TEST(test_file_only_to_acceptors),
-		TEST(test_file_acceptor_stops), TEST(test_file_needs_share), TEST(test_file_survives_reconnect),
+		TEST(test_voice_to_all),
+		TEST(test_forged_media),
+		TEST(test_subscription_layers),
+		TEST(test_lost_key_frame),
+		TEST(test_dropped_unit),
+		TEST(test_wanted),
+		TEST(test_key_requests_limited),
+		TEST(test_key_after_return),
+		TEST(test_rights),
+		TEST(test_file_only_to_acceptors),
+		TEST(test_file_acceptor_stops),
+		TEST(test_file_needs_share),
+		TEST(test_file_survives_reconnect),
 		cmocka_unit_test(test_kid),
 	};
 
