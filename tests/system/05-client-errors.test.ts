@@ -209,8 +209,13 @@ test('a manager with an unpinned certificate gets not a single request', async (
   }
 });
 
-test('a manager that is away is unreachable', async () => {
+test('a manager that is away is unreachable; signing out counts here all the same', async () => {
   await fails(bob, ['meeting', 'list'], UNREACHABLE, /reach|connect|refused/i);
+  await fails(site.admin, ['logout'], UNREACHABLE, /signed out here, but the manager/);
+  await fails(site.admin, ['whoami'], REFUSED, /nobody is signed in/);
   await site.startManager();
   await bob.cli(['meeting', 'list']);
+  await site.admin.login();
+  await site.admin.cli(['user', 'disable', 'bob@example.org']);
+  await bob.cli(['logout']);
 });

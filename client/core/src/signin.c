@@ -345,20 +345,25 @@ int client_login(struct client_profile *p, struct client_clock *clock, const cha
 
 int client_logout(struct client_profile *p, struct client_clock *clock, struct client_error *err)
 {
+	struct client_error e = {0};
 	struct session s;
 	int r = 0;
 
 	/* The session ends here even when the manager cannot be told. */
 	if (p->token[0] != '\0') {
-		r = session_open(&s, p, clock, err);
+		r = session_open(&s, p, clock, &e);
 		if (r == 0)
-			r = client_api_call(s.api, "POST", "/auth/logout", NULL, 0, NULL, err);
+			r = client_api_call(s.api, "POST", "/auth/logout", NULL, 0, NULL, &e);
 		session_close(&s);
 	}
 	client_profile_sign_out(p);
 	if (client_profile_save(p, err) != 0)
 		return CV_EIO;
-	return r;
+	/* One that the manager does not know any more has ended too. */
+	if (r == 0 || r == CV_EDENIED)
+		return 0;
+	return client_fail(err, r, e.outcome,
+			   "signed out here, but the manager still has the session until it runs out: %s", e.text);
 }
 
 int client_renew_certificate(struct client_api *a, struct client_profile *p, struct client_clock *clock,
