@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# All tests. Each part prints what it does; the last line counts: "N passed, N failed[, N skipped]". Above it stand what
-# was skipped and why, and how long each part took.
+# All tests. Each part prints what it does; the last line counts, "N passed, N failed" alone. Above it stand how many
+# were skipped, which and why, and how long each part took.
 # usage: tools/check.sh BUILD-FOLDER
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -99,14 +99,9 @@ say ''
 printf '\n== minutes\n'
 printf '%s\n' "${times[@]}"
 printf '%3d:%02d  all\n' $((SECONDS / 60)) $((SECONDS % 60))
-if ((${#skips[@]})); then
-	printf '\n== skipped, and why\n'
-	printf '%s\n' "${skips[@]}"
-fi
-echo
 if ((skipped)); then
-	echo "$passed passed, $failed failed, $skipped skipped"
-else
-	echo "$passed passed, $failed failed"
+	printf '\n== %d skipped, and why\n' "$skipped"
+	((${#skips[@]} == 0)) || printf '%s\n' "${skips[@]}"
 fi
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))
