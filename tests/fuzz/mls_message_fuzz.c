@@ -90,6 +90,8 @@ static void tree(struct cv_span in, struct cv_buf *b)
 		return;
 	mls_tree_encode(t, b);
 	same(in, b);
+	if (mls_tree_size(t) != in.len)
+		abort();
 	if (mls_crypto_init(&c, 1, cv_rng_system()))
 		abort();
 	(void)!mls_tree_check_members(t, c.rng);

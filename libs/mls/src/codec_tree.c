@@ -113,6 +113,33 @@ int mls_tree_decode(struct cv_span data, size_t nh, struct tree **ret)
 	return err;
 }
 
+static size_t vec_size(size_t len)
+{
+	uint8_t head[4];
+
+	return mls_varint_write(head, len) + len;
+}
+
+size_t mls_tree_size(const struct tree *t)
+{
+	uint32_t n = node_count(t->n_leaves);
+	size_t size = 0;
+
+	while (n && !t->nodes[n - 1])
+		n--;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct tree_node *x = t->nodes[i];
+
+		size += x ? 2 : 1;
+		if (x && x->is_leaf)
+			size += x->leaf.raw.len;
+		else if (x)
+			size += vec_size(x->parent.key_len) + vec_size(x->parent.parent_hash_len) +
+				vec_size(sizeof(uint32_t) * x->parent.n_unmerged);
+	}
+	return vec_size(size);
+}
+
 void mls_tree_encode(const struct tree *t, struct cv_buf *b)
 {
 	uint32_t n = node_count(t->n_leaves);

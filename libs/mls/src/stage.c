@@ -147,6 +147,9 @@ int mls_stage_apply(struct stage *s)
 
 int mls_stage_check_tree(struct stage *s)
 {
+	/* A longer one could not be sent to newcomers, nor read back from where it was saved. */
+	if (mls_tree_size(s->next->tree) > MLS_MESSAGE_MAX)
+		return CV_ELIMIT;
 	return mls_tree_check_members(s->next->tree, s->g->crypto.rng);
 }
 

@@ -234,7 +234,7 @@ int mls_proposal_check(struct mls_group *g, const struct proposal *p, const stru
 int mls_proposal_check_leaf(struct mls_group *g, const struct proposal *p, const struct sender *from) CV_NODISCARD;
 /* Section 12.3: makes s->next with the proposals applied to its tree. */
 int mls_stage_apply(struct stage *s) CV_NODISCARD;
-/* After proposals and path: the tree as a whole, RFC 9420 section 12.2, last rule. */
+/* After proposals and path: the tree as a whole, RFC 9420 section 12.2, last rule; CV_ELIMIT when it is too long. */
 int mls_stage_check_tree(struct stage *s) CV_NODISCARD;
 /* GroupContext of the next epoch with the transcript as it was: what path secrets are sealed under. */
 int mls_stage_context(struct stage *s) CV_NODISCARD;

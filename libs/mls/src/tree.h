@@ -63,6 +63,8 @@ int mls_tree_extend(struct tree *t, uint32_t leaves) CV_NODISCARD;
 /* The content of a ratchet_tree extension. Form only: see mls_tree_check for the rest. */
 int mls_tree_decode(struct cv_span data, size_t nh, struct tree **ret) CV_NODISCARD;
 void mls_tree_encode(const struct tree *t, struct cv_buf *b);
+/* How much that would write. */
+size_t mls_tree_size(const struct tree *t);
 
 /* NULL when blank or out of range. */
 const struct leaf_node *mls_tree_leaf(const struct tree *t, uint32_t leaf);

@@ -282,6 +282,61 @@ static void test_proposals_not_theirs(void **state)
 	assert_int_equal(person_process(&x->b, &x->msg), 0);
 }
 
+/* --- the size of a group --- */
+
+/* An Update of somebody's whose leaf has this much in it; those who are to know of it take it. */
+static void propose_size(struct person *p, struct person *x, struct person *y, const struct cv_buf *data)
+{
+	const struct mls_extension e = {.type = 0xf0ee, .data = SPAN_OF(*data)};
+	struct mls_member m = p->member;
+	struct cv_buf msg;
+
+	m.extensions = &e;
+	m.n_extensions = 1;
+	cv_buf_init(&msg, MLS_MESSAGE_MAX);
+	assert_int_equal(mls_group_propose_update(p->group, &m, NOTHING, &msg), 0);
+	assert_int_equal(person_process(x, &msg), 0);
+	assert_int_equal(person_process(y, &msg), 0);
+	cv_buf_done(&msg);
+}
+
+/* No tree may grow that could neither be sent to a newcomer nor be read back from where it was saved. */
+static void test_tree_too_long(void **state)
+{
+	struct cast *x = *state;
+	struct mls_commit_output out;
+	struct cv_buf data, saved;
+	uint8_t *p;
+
+	cv_buf_init(&data, MLS_MESSAGE_MAX);
+	assert_int_equal(cv_buf_extend(&data, 9u << 20, &p), 0);
+	memset(p, 0, data.len);
+	propose_size(&x->b, &x->a, &x->c, &data);
+	person_commit(&x->a, &(struct mls_commit){0}, &out);
+	assert_int_equal(person_process(&x->b, &out.commit), 0);
+	assert_int_equal(person_process(&x->c, &out.commit), 0);
+	mls_commit_output_done(&out);
+	propose_size(&x->c, &x->a, &x->b, &data);
+	assert_int_equal(mls_group_commit(x->a.group, &(struct mls_commit){0}, &out), CV_ELIMIT);
+	cv_buf_put_u8(&x->list, BY_REFERENCE);
+	cv_buf_put_vec(&x->list, x->a.group->kept[0]->ref, 32);
+	assert_int_equal(forge_commit(x->a.group, SPAN_OF(x->list), FORGE_NOTHING, &x->msg, NULL), 0);
+	cast_refused(x, CV_ELIMIT);
+	/* What there is can be saved and restored, and a smaller leaf is taken. */
+	mls_group_clear_proposals(x->b.group);
+	cv_buf_init_secret(&saved, 64u << 20);
+	assert_int_equal(mls_group_save(x->b.group, &saved), 0);
+	assert_int_equal(person_restore(&x->b, &saved), 0);
+	cv_buf_done(&saved);
+	data.len = 1u << 20;
+	mls_group_clear_proposals(x->a.group);
+	propose_size(&x->c, &x->a, &x->b, &data);
+	person_commit(&x->a, &(struct mls_commit){0}, &out);
+	assert_int_equal(person_process(&x->b, &out.commit), 0);
+	mls_commit_output_done(&out);
+	cv_buf_done(&data);
+}
+
 /* Proposals and commits count in their epoch alone (sections 12.1 and 12.4.2), application data for a while. */
 static void test_past_epochs(void **state)
 {
@@ -313,6 +368,7 @@ int main(void)
 		WITH_CAST(test_external_commit_signature),
 		WITH_CAST(test_updates),
 		WITH_CAST(test_past_epochs),
+		WITH_CAST(test_tree_too_long),
 		WITH_CAST(test_proposals_not_theirs),
 		WITH_CAST(test_external_commit_removes_two),
 	};

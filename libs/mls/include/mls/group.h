@@ -114,7 +114,7 @@ CV_PUBLIC void mls_commit_output_done(struct mls_commit_output *o);
  * a KeyPackage or `member` that no leaf may be like. CV_EEXPIRED, CV_EAUTH, CV_EUNSUPPORTED, decoding errors: for
  * KeyPackages (and extensions). CV_EEXIST: a key is in the group already. CV_ENOTFOUND: a PSK that is not known here.
  * CV_EDENIED or another answer of the policy. CV_ELIMIT: more than MLS_PROPOSALS_MAX, MLS_PSKS_MAX, MLS_LEAVES_MAX, or
- * a message longer than MLS_MESSAGE_MAX. CV_ENOMEM, CV_ECRYPTO, the signer's error.
+ * a message or the tree longer than MLS_MESSAGE_MAX. CV_ENOMEM, CV_ECRYPTO, the signer's error.
  */
 CV_PUBLIC int mls_group_commit(struct mls_group *g, const struct mls_commit *what,
 			       struct mls_commit_output *ret) CV_NODISCARD;
@@ -195,12 +195,12 @@ CV_PUBLIC void mls_received_done(struct mls_received *r);
  * Takes a PublicMessage or PrivateMessage for this group, RFC 9420 sections 6 and 12.4.2.
  * *ret is for mls_received_done.
  * CV_EEPOCH: another epoch than the current (or a kept past) one. CV_EREPLAY: generation used, or fallen out of the
- * window. CV_ELIMIT: too far ahead, or too many proposals. CV_EAUTH: signature, tag or AEAD. CV_ESTATE: our own
- * message, or the group has ended. CV_EDENIED, or another answer of the policy. CV_EINVAL: another kind of message,
- * another group, or a proposal list, leaf or path that the RFC forbids. CV_EEXPIRED, CV_EUNSUPPORTED: a leaf or
- * KeyPackage. CV_EEXIST: a proposal that waits already, or a key that is in the group already. CV_ENOTFOUND: a proposal
- * reference or PSK that is not known here. Decoding errors, CV_ENOMEM, CV_ECRYPTO. A valid commit clears a pending one
- * of ours.
+ * window. CV_ELIMIT: too far ahead, too many proposals, or too long a tree. CV_EAUTH: signature, tag or AEAD.
+ * CV_ESTATE: our own message, or the group has ended. CV_EDENIED, or another answer of the policy. CV_EINVAL: another
+ * kind of message, another group, or a proposal list, leaf or path that the RFC forbids. CV_EEXPIRED, CV_EUNSUPPORTED:
+ * a leaf or KeyPackage. CV_EEXIST: a proposal that waits already, or a key that is in the group already. CV_ENOTFOUND:
+ * a proposal reference or PSK that is not known here. Decoding errors, CV_ENOMEM, CV_ECRYPTO. A valid commit clears a
+ * pending one of ours.
  */
 CV_PUBLIC int mls_group_process(struct mls_group *g, const void *msg, size_t len,
 				struct mls_received *ret) CV_NODISCARD;
