@@ -7,7 +7,7 @@ import { media, programs } from '../lib/build';
 import { splitCapture } from '../lib/capture';
 import { type Proc, type Line } from '../lib/process';
 import { Person, Site } from '../lib/site';
-import { stretch, type Source } from './clips';
+import { check, stretch, type Source } from './clips';
 import { contactSheet, measure, type Pair } from './measure';
 import { Load } from './load';
 import { printTables } from './tables';
@@ -195,6 +195,9 @@ async function main(): Promise<void> {
   const out = resolve(process.argv[2] ?? 'build/demo');
   const clip = resolve(process.argv[3] || media.clip);
   const voice = resolve(process.argv[4] || media.voice);
+  await check(clip, voice);
+  for (const file of [clip, voice])
+    if (file.startsWith(`${out}/`)) throw new Error(`${file} lies in ${out}, which is emptied first: copy it elsewhere`);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(join(out, 'recordings'), { recursive: true });
 

@@ -2,12 +2,12 @@
 // The whole main job, as `make demo` does it, on the shipped clips and on clips of another size, rate and length.
 // What depends on how busy the machine is (delays, gaps, pictures left out) is judged on a quiet machine only.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { build } from '../lib/build';
+import { build, media, source } from '../lib/build';
 import { unquiet, type Machine } from '../demo/load';
 import { run, type Line } from '../lib/process';
 
@@ -65,16 +65,34 @@ test('the shipped clips: voice, picture, codes, file, refusals', async () => {
 });
 
 test("anybody's clips: another size, rate and length; sound at another rate, in stereo", async () => {
-  const camera = join(dir, 'other.mp4');
+  const camera = join(dir, 'other.webm');
   const voice = join(dir, 'other.wav');
   const quiet = ['-nostdin', '-v', 'error', '-y'];
-  execFileSync('ffmpeg', [...quiet, '-f', 'lavfi', '-i', 'testsrc2=size=482x270:rate=17:duration=13', '-pix_fmt', 'yuv420p', camera]);
+  execFileSync('ffmpeg', [...quiet, '-f', 'lavfi', '-i', 'testsrc2=size=482x270:rate=17:duration=13', '-pix_fmt', 'yuv420p', '-c:v', 'libvpx', '-crf', '4', '-b:v', '8M', '-f', 'webm', '-live', '1', camera]);
   // Noise in bursts: what a voice codec can follow, without repeating itself.
   const bursts = 'anoisesrc=color=brown:sample_rate=44100:duration=13:seed=7,lowpass=f=3000,volume=0.5+0.5*sin(2*PI*t*1.7):eval=frame';
   execFileSync('ffmpeg', [...quiet, '-f', 'lavfi', '-i', bursts, '-ac', '2', voice]);
   const report = await demo('other', [camera, voice]);
   for (const p of report['pairs'] as Line[]) assert.equal(p['size'], '482x270');
   checkMeeting(report);
+});
+
+test('what is no clip is told in a line, before anything is begun', () => {
+  const results = join(dir, 'other');
+  const inside = join(results, 'recordings', 'anna', 'bruno@example.org.webm');
+  for (const [camera, voice, words] of [
+    [join(source, 'README.md'), media.voice, /README\.md/],
+    [media.voice, media.voice, /holds no picture/],
+    [media.clip, dir, /directory/],
+    [inside, media.voice, /copy it elsewhere/],
+  ] as const) {
+    const { status, stderr, stdout } = spawnSync(process.execPath, [join(build, 'tests/demo/demo.mjs'), results, camera, voice], { encoding: 'utf8' });
+    assert.equal(status, 1, stdout);
+    assert.equal(stdout, '');
+    assert.match(stderr, words);
+    assert.equal(stderr.trim().split('\n').length, 1, stderr);
+  }
+  assert.ok(existsSync(inside));
 });
 
 /** What the demo promises on a machine that does nothing else; the first thing that was missed. */
