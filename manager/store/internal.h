@@ -8,6 +8,7 @@
 
 struct mgr_store {
 	struct mgr_db *db;
+	char why[200]; /* what went wrong in the transaction that was rolled back last; "" since another has begun */
 };
 
 #define ACCOUNT_COLUMNS                                                                                                \

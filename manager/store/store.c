@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, migrations, transactions, settings, and the sweep of what has expired. */
+#include <stdio.h>
 #include <string.h>
 
 #include <base/alloc.h>
@@ -79,11 +80,12 @@ void mgr_store_close(struct mgr_store *s)
 
 const char *mgr_store_error(struct mgr_store *s)
 {
-	return s->db->ops->error(s->db);
+	return s->why[0] ? s->why : s->db->ops->error(s->db);
 }
 
 int mgr_store_begin(struct mgr_store *s)
 {
+	s->why[0] = 0;
 	return mgr_db_run(s->db, "BEGIN IMMEDIATE", NO_ARGS, NULL);
 }
 
@@ -94,6 +96,8 @@ int mgr_store_commit(struct mgr_store *s)
 
 void mgr_store_rollback(struct mgr_store *s)
 {
+	/* The cause, before rolling back puts its own words in its place. */
+	snprintf(s->why, sizeof s->why, "%s", s->db->ops->error(s->db));
 	/* Fails only when the database has rolled back by itself. */
 	int r = mgr_db_run(s->db, "ROLLBACK", NO_ARGS, NULL);
 	(void)r;

@@ -15,6 +15,7 @@
 #include "domain/files.h"
 #include "domain/relay.h"
 #include "mail/mail.h"
+#include "store/internal.h"
 
 static void store_refuses_newer_schema(void **state)
 {
@@ -55,6 +56,27 @@ static void store_keeps_foreign_keys_and_rolls_back(void **state)
 	mgr_store_rollback(s->app.store);
 	char value[8];
 	assert_int_equal(mgr_store_setting_get(s->app.store, "x", value, sizeof value), CV_ENOTFOUND);
+}
+
+/* A full disk: what the log says afterwards names it, whoever rolled back. */
+static void store_tells_the_cause(void **state)
+{
+	struct site *s = *state;
+	char large[8192];
+	int r = 0;
+	memset(large, 'x', sizeof large - 1);
+	large[sizeof large - 1] = 0;
+	assert_int_equal(s->app.store->db->ops->script(s->app.store->db, "PRAGMA max_page_count = 1"), 0);
+	assert_int_equal(mgr_store_begin(s->app.store), 0);
+	for (char name[] = "a"; r == 0 && *name <= 'z'; ++*name)
+		r = mgr_store_setting_set(s->app.store, name, large);
+	assert_int_equal(r, CV_EIO);
+	mgr_store_rollback(s->app.store);
+	assert_non_null(strstr(mgr_store_error(s->app.store), "full"));
+	assert_int_equal(s->app.store->db->ops->script(s->app.store->db, "PRAGMA max_page_count = 1000000"), 0);
+	assert_int_equal(mgr_store_begin(s->app.store), 0);
+	assert_null(strstr(mgr_store_error(s->app.store), "full"));
+	assert_int_equal(mgr_store_commit(s->app.store), 0);
 }
 
 static void emails_are_normalised(void **state)
@@ -331,6 +353,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(store_refuses_newer_schema),
 		T(store_keeps_foreign_keys_and_rolls_back),
+		T(store_tells_the_cause),
 		T(emails_are_normalised),
 		T(listen_addresses_and_urls),
 		T(link_works_once_and_expires),
