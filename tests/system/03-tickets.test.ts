@@ -72,14 +72,15 @@ test('a ticket is honoured once', async () => {
 
 test('an altered ticket is refused, whichever byte was changed', async () => {
   const e = await entry(admin, await meeting());
-  for (let at = 1; at < e.ticket.length; at += 13) {
+  const altered = async (at: number) => {
     const t = await connect(admin);
-    const ticket = flip(e.ticket, at);
-    t.enter({ ...e, ticket });
+    t.enter({ ...e, ticket: flip(e.ticket, at) });
     const body = await t.any().catch(() => ({ case: t.ws.closed ? 'closed' : 'no answer', value: {} }));
     assert.ok(['refused', 'closed'].includes(String(body.case)), `byte ${at}: ${body.case}`);
     t.close();
-  }
+  };
+  // All at once: the true one does not live long.
+  await Promise.all(Array.from({ length: Math.ceil((e.ticket.length - 1) / 13) }, (_, i) => altered(1 + 13 * i)));
   for (const ticket of [e.ticket.subarray(0, -1), Buffer.concat([e.ticket, Buffer.alloc(1)]), e.admission]) {
     const reason = await tryEnter(admin, { ...e, ticket });
     assert.ok(reason === Reason.TICKET_INVALID || reason === Reason.MALFORMED, `reason ${reason}`);
