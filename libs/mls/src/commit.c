@@ -190,7 +190,9 @@ static void put_reinit(struct cv_buf *b, const struct mls_reinit *r)
 /* The content of `ProposalOrRef proposals<V>`. */
 static int put_proposals(struct mls_group *g, const struct mls_commit *what, struct cv_buf *b)
 {
-	int err = what->drop_proposals || !g->n_kept ? 0 : put_kept(g, what, b);
+	/* ReInit goes alone. */
+	bool kept = g->n_kept && !what->drop_proposals && !what->reinit;
+	int err = kept ? put_kept(g, what, b) : 0;
 
 	if (err)
 		return err;

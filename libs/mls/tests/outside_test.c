@@ -209,6 +209,22 @@ static void test_reinit(void **state)
 	struct mls_join j;
 
 	trio_init(&t, 7);
+	/* What others have proposed cannot go with it and is left out, a ReInit of theirs too. */
+	for (int i = 0; i < 2; i++) {
+		struct cv_buf p;
+
+		cv_buf_init(&p, 1 << 20);
+		if (i)
+			assert_int_equal(mls_group_propose_update(t.c.group, NULL, NOTHING, &p), 0);
+		else
+			assert_int_equal(
+				mls_group_propose_reinit(t.c.group, &(struct mls_reinit){.suite = 2}, NOTHING, &p), 0);
+		assert_int_equal(person_process(&t.a, &p), 0);
+		cv_buf_done(&p);
+		assert_int_equal(mls_group_commit(t.a.group, &(struct mls_commit){.reinit = &next}, &out), 0);
+		mls_commit_output_done(&out);
+		mls_group_clear_pending(t.a.group);
+	}
 	person_commit(&t.a, &(struct mls_commit){.reinit = &next}, &out);
 	assert_int_equal(person_process(&t.c, &out.commit), 0);
 	assert_int_equal(mls_group_process(t.b.group, out.commit.data, out.commit.len, &r), 0);

@@ -80,7 +80,7 @@ struct mls_commit {
 	size_t n_extensions;
 	const struct mls_psk_question *psks; /* pre-shared keys to mix in; the policy's psk hook gives their values */
 	size_t n_psks;
-	const struct mls_reinit *reinit; /* alone: end this group, RFC 9420 section 11.2 */
+	const struct mls_reinit *reinit; /* alone (kept proposals stay out): end this group, RFC 9420 section 11.2 */
 	bool drop_proposals;             /* leave out the proposals received since the epoch began */
 	bool force_path;                 /* a path even where Adds alone would not need one */
 	struct cv_span authenticated_data;
