@@ -5,6 +5,14 @@
 
 #include "heap.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_SANITIZER
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define UNDER_SANITIZER
+#endif
+
 struct disguise secrets[SECRETS_MAX];
 size_t n_secrets;
 
@@ -92,7 +100,7 @@ void pair_done(struct pair *p)
 
 void in_a_process(int (*scene)(uint16_t suite))
 {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef UNDER_SANITIZER
 	skip(); /* its allocator does not use the heap that is searched */
 #endif
 	for (uint16_t suite = 1; suite <= 7; suite++) {
