@@ -62,6 +62,11 @@ static int accept_proposal(void *ctx, const struct mls_proposal_question *q)
 	return look(q->authenticated_data);
 }
 
+static int accept_info(void *ctx, const struct mls_group *g, struct cv_span extensions)
+{
+	return look(extensions);
+}
+
 static int accept_join(void *ctx, const struct mls_group *g)
 {
 	look(mls_group_extensions(g));
@@ -88,6 +93,7 @@ const struct mls_group_options fuzz_options = {.env = &fuzz_env,
 					       .policy = {.leaf = accept_leaf,
 							  .commit = accept_commit,
 							  .proposal = accept_proposal,
+							  .group_info = accept_info,
 							  .join = accept_join,
 							  .psk = find_psk}};
 

@@ -343,20 +343,23 @@ void mls_commit_output_done(struct mls_commit_output *o)
 static int make_output(struct stage *s, const struct mls_commit *what, const struct new_path *path,
 		       struct mls_commit_output *out)
 {
+	struct info_parts parts = {
+		.tree = !what->tree_outside_welcome, .more = what->info_extensions, .n_more = what->n_info_extensions};
 	bool adds = false;
 	int err = 0;
 
 	for (size_t i = 0; i < s->n; i++)
 		adds = adds || s->list[i].p.type == MLS_PROPOSAL_ADD;
 	if (adds)
-		err = mls_welcome_build(s, s->has_new_leaf ? path : NULL, !what->tree_outside_welcome, &out->welcome);
+		err = mls_welcome_build(s, s->has_new_leaf ? path : NULL, &parts, &out->welcome);
 	if (!err && adds && what->tree_outside_welcome) {
 		mls_tree_encode(s->next->tree, &out->ratchet_tree);
 		err = cv_buf_status(&out->ratchet_tree);
 	}
 	if (!err && what->want_group_info) {
 		mls_put_message_head(&out->group_info, MLS_GROUP_INFO);
-		err = mls_group_info_build(&s->g->crypto, s->next, true, true, &out->group_info);
+		parts.tree = parts.external_pub = true;
+		err = mls_group_info_build(&s->g->crypto, s->next, &parts, &out->group_info);
 	}
 	return err;
 }

@@ -6,13 +6,21 @@
 
 int mls_group_info(struct mls_group *g, bool with_tree, struct cv_buf *out)
 {
+	return mls_group_info_with(g, with_tree, NULL, 0, out);
+}
+
+int mls_group_info_with(struct mls_group *g, bool with_tree, const struct mls_extension *extensions,
+			size_t n_extensions, struct cv_buf *out)
+{
+	const struct info_parts parts = {
+		.tree = with_tree, .external_pub = true, .more = extensions, .n_more = n_extensions};
 	size_t start = out->len;
 	int err;
 
 	if (mls_group_ended(g))
 		return CV_ESTATE;
 	mls_put_message_head(out, MLS_GROUP_INFO);
-	err = mls_group_info_build(&g->crypto, g->cur, with_tree, true, out);
+	err = mls_group_info_build(&g->crypto, g->cur, &parts, out);
 	if (err)
 		out->len = start;
 	return err;
@@ -167,6 +175,8 @@ int mls_group_join_external(const struct mls_group_options *options, const struc
 	err = look_in(g, &m.group_info, j);
 	if (!err)
 		err = commit(g, member, j, external_pub, out);
+	if (!err && options->policy.group_info)
+		err = options->policy.group_info(options->policy.ctx, g, m.group_info.extensions);
 	if (!err && options->policy.join)
 		err = options->policy.join(options->policy.ctx, g);
 	if (err) {

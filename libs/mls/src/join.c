@@ -269,6 +269,10 @@ static int join(struct mls_group *g, const struct mls_join *j, const struct welc
 	if (err)
 		return err;
 	g->cur->signer = j->signer;
+	if (g->opt.policy.group_info)
+		err = g->opt.policy.group_info(g->opt.policy.ctx, g, o->group_info.extensions);
+	if (err)
+		return err;
 	return g->opt.policy.join ? g->opt.policy.join(g->opt.policy.ctx, g) : 0;
 }
 

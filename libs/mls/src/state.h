@@ -255,11 +255,18 @@ int mls_psk_mix(struct mls_crypto *c, const struct mls_group_options *opt, const
 		struct cv_span ids, struct cv_secret *ret) CV_NODISCARD;
 
 /* --- welcome.c --- */
-/* Appends the GroupInfo of an epoch, signed; `tree` and `external_pub` say which extensions it gets. */
-int mls_group_info_build(struct mls_crypto *c, struct epoch *e, bool tree, bool external_pub,
+/* Which extensions a GroupInfo gets. */
+struct info_parts {
+	bool tree, external_pub;
+	const struct mls_extension *more; /* the application's */
+	size_t n_more;
+};
+/* Appends the GroupInfo of an epoch, signed. */
+int mls_group_info_build(struct mls_crypto *c, struct epoch *e, const struct info_parts *p,
 			 struct cv_buf *out) CV_NODISCARD;
 /* The Welcome for everybody that the stage added; `path` NULL when there was none. */
-int mls_welcome_build(struct stage *s, const struct new_path *path, bool tree, struct cv_buf *out) CV_NODISCARD;
+int mls_welcome_build(struct stage *s, const struct new_path *path, const struct info_parts *p,
+		      struct cv_buf *out) CV_NODISCARD;
 
 /* --- join.c --- */
 /* Checks a GroupInfo and the tree that goes with it; *ret is an epoch with context, tree, confirmation tag. */

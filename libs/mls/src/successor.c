@@ -78,6 +78,13 @@ static int judge_commit(void *ctx, const struct mls_commit_question *q)
 	return d->policy.commit ? d->policy.commit(d->policy.ctx, q) : 0;
 }
 
+static int judge_info(void *ctx, const struct mls_group *g, struct cv_span extensions)
+{
+	struct descent *d = ctx;
+
+	return d->policy.group_info(d->policy.ctx, g, extensions);
+}
+
 static struct mls_group_options wrap(struct descent *d, const struct mls_group_options *o)
 {
 	struct mls_group_options w = *o;
@@ -86,6 +93,7 @@ static struct mls_group_options wrap(struct descent *d, const struct mls_group_o
 	w.policy = (struct mls_policy){.leaf = judge_leaf,
 				       .identity = o->policy.identity ? identify : NULL,
 				       .commit = judge_commit,
+				       .group_info = o->policy.group_info ? judge_info : NULL,
 				       .psk = find_psk,
 				       .ctx = d};
 	return w;

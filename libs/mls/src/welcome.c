@@ -30,7 +30,24 @@ static int put_external_pub(struct mls_crypto *c, const struct epoch *e, struct 
 	return 0;
 }
 
-int mls_group_info_build(struct mls_crypto *c, struct epoch *e, bool tree, bool external_pub, struct cv_buf *out)
+/* The application's own: each type once, and not what this library writes itself. */
+static int put_more(const struct info_parts *p, struct cv_buf *out)
+{
+	if (p->n_more > MLS_EXTENSIONS_MAX - 2)
+		return CV_EINVAL;
+	for (size_t i = 0; i < p->n_more; i++) {
+		if (p->more[i].type == MLS_EXT_RATCHET_TREE || p->more[i].type == MLS_EXT_EXTERNAL_PUB)
+			return CV_EINVAL;
+		for (size_t k = 0; k < i; k++)
+			if (p->more[k].type == p->more[i].type)
+				return CV_EFORMAT;
+		cv_buf_put_u16(out, p->more[i].type);
+		mls_put_span(out, p->more[i].data);
+	}
+	return 0;
+}
+
+int mls_group_info_build(struct mls_crypto *c, struct epoch *e, const struct info_parts *p, struct cv_buf *out)
 {
 	uint8_t sig[MLS_SIGNATURE_MAX];
 	struct cv_span tbs;
@@ -39,10 +56,12 @@ int mls_group_info_build(struct mls_crypto *c, struct epoch *e, bool tree, bool 
 
 	mls_put_span_raw(out, SPAN(e->context.data, e->context.len));
 	mark = cv_buf_vec_begin(out);
-	if (tree)
+	if (p->tree)
 		put_tree_extension(e->tree, out);
-	if (external_pub)
+	if (p->external_pub)
 		err = put_external_pub(c, e, out);
+	if (!err)
+		err = put_more(p, out);
 	cv_buf_vec_end(out, mark);
 	cv_buf_put_vec(out, e->confirmation_tag, c->suite->nh);
 	cv_buf_put_u32(out, e->own);
@@ -96,7 +115,7 @@ static int put_secrets(struct stage *s, const struct staged *add, const struct n
 }
 
 /* AEAD(welcome_key, welcome_nonce, GroupInfo) */
-static int seal_group_info(struct stage *s, bool tree, struct cv_buf *ret)
+static int seal_group_info(struct stage *s, const struct info_parts *p, struct cv_buf *ret)
 {
 	struct mls_crypto *c = &s->g->crypto;
 	struct cv_secret welcome = {0};
@@ -105,7 +124,7 @@ static int seal_group_info(struct stage *s, bool tree, struct cv_buf *ret)
 	int err;
 
 	cv_buf_init(&gi, MLS_MESSAGE_MAX);
-	err = mls_group_info_build(c, s->next, tree, false, &gi);
+	err = mls_group_info_build(c, s->next, p, &gi);
 	if (!err)
 		err = mls_schedule_welcome(c, &s->joiner, &s->psk_secret, &welcome);
 	if (!err)
@@ -122,7 +141,7 @@ static int seal_group_info(struct stage *s, bool tree, struct cv_buf *ret)
 	return err;
 }
 
-int mls_welcome_build(struct stage *s, const struct new_path *path, bool tree, struct cv_buf *out)
+int mls_welcome_build(struct stage *s, const struct new_path *path, const struct info_parts *p, struct cv_buf *out)
 {
 	struct mls_crypto *c = &s->g->crypto;
 	struct hpke_info info;
@@ -131,7 +150,7 @@ int mls_welcome_build(struct stage *s, const struct new_path *path, bool tree, s
 	int err;
 
 	cv_buf_init(&sealed, MLS_MESSAGE_MAX);
-	err = seal_group_info(s, tree, &sealed);
+	err = seal_group_info(s, p, &sealed);
 	if (!err)
 		err = mls_hpke_label_info(c, "Welcome", SPAN(sealed.data, sealed.len), &info);
 	mls_put_message_head(out, MLS_WELCOME);

@@ -200,7 +200,7 @@ int forge_commit(struct mls_group *g, struct cv_span proposals, enum forgery wha
 	if (!err && (what == FORGE_CONFIRMATION_TAG || what == FORGE_WELCOME_TAG))
 		s.next->confirmation_tag[0] ^= 1;
 	if (!err && welcome)
-		err = mls_welcome_build(&s, &path, true, welcome);
+		err = mls_welcome_build(&s, &path, &(struct info_parts){.tree = true}, welcome);
 	if (!err && what == FORGE_WELCOME_TAG)
 		s.next->confirmation_tag[0] ^= 1;
 	if (!err) {
@@ -350,7 +350,8 @@ int forge_group_info(struct mls_group *g, void (*spoil)(struct tree *t), struct 
 		err = mls_epoch_set_context(e, &gc);
 	mls_put_message_head(out, MLS_GROUP_INFO);
 	if (!err)
-		err = mls_group_info_build(&g->crypto, e, true, true, out);
+		err = mls_group_info_build(&g->crypto, e, &(struct info_parts){.tree = true, .external_pub = true},
+					   out);
 	mls_epoch_free(e);
 	return err;
 }

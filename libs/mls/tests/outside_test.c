@@ -51,6 +51,81 @@ static void test_external_join(void **state)
 	trio_done(&t);
 }
 
+/* --- extensions of GroupInfos --- */
+
+static int answer;
+static bool shown;
+
+static int look_at_info(void *ctx, const struct mls_group *g, struct cv_span extensions)
+{
+	struct cv_span data;
+
+	assert_int_equal(mls_group_epoch(g) > 0, true);
+	shown = !mls_extension_find(extensions, 0xf0f0, &data) && data.len == 4 && !memcmp(data.data, "note", 4);
+	return answer;
+}
+
+/* The application's note reaches who joins by Welcome and who joins from outside, and each may refuse for it. */
+static void test_notes_in_group_infos(void **state)
+{
+	const struct mls_extension note = {.type = 0xf0f0, .data = TEXT("note")}, odd[] = {note, note},
+				   own = {.type = MLS_EXT_EXTERNAL_PUB};
+	struct mls_commit what = {
+		.n_adds = 1, .info_extensions = &note, .n_info_extensions = 1, .want_group_info = true};
+	struct mls_commit_output out;
+	struct mls_external_join j = {0};
+	struct cv_buf gi, commit;
+	struct person d, e;
+	struct cv_span add;
+	struct trio t;
+
+	trio_init(&t, 44);
+	person_init(&d, &t.w, 1, "dave");
+	person_init(&e, &t.w, 1, "erin");
+	d.options.policy.group_info = e.options.policy.group_info = look_at_info;
+	cv_buf_init(&gi, 1 << 20);
+	cv_buf_init(&commit, 1 << 20);
+	add = person_offer(&d);
+	what.adds = &add;
+	person_commit(&t.a, &what, &out);
+	assert_int_equal(person_process(&t.b, &out.commit), 0);
+	answer = CV_EDENIED;
+	assert_int_equal(person_join(&d, &out), CV_EDENIED);
+	answer = 0;
+	shown = false;
+	assert_int_equal(person_join(&d, &out), 0);
+	assert_true(shown);
+	assert_agree(&t.b, &d);
+	shown = false;
+	j.group_info = SPAN_OF(out.group_info);
+	assert_int_equal(mls_group_join_external(&e.options, &e.member, &j, &commit, &e.group), 0);
+	assert_true(shown);
+	mls_group_free(e.group);
+	e.group = NULL;
+	mls_commit_output_done(&out);
+	/* Asked for later; and lists that cannot be. */
+	assert_int_equal(mls_group_info_with(t.b.group, true, odd, 2, &gi), CV_EFORMAT);
+	assert_int_equal(mls_group_info_with(t.b.group, true, &own, 1, &gi), CV_EINVAL);
+	assert_int_equal(gi.len, 0);
+	assert_int_equal(mls_group_info_with(t.b.group, true, &note, 1, &gi), 0);
+	j.group_info = SPAN_OF(gi);
+	answer = CV_EDENIED;
+	cv_buf_reset(&commit);
+	assert_int_equal(mls_group_join_external(&e.options, &e.member, &j, &commit, &e.group), CV_EDENIED);
+	assert_int_equal(commit.len, 0);
+	answer = 0;
+	shown = false;
+	assert_int_equal(mls_group_join_external(&e.options, &e.member, &j, &commit, &e.group), 0);
+	assert_true(shown);
+	assert_int_equal(person_process(&t.a, &commit), 0);
+	assert_agree(&t.a, &e);
+	cv_buf_done(&gi);
+	cv_buf_done(&commit);
+	person_done(&d);
+	person_done(&e);
+	trio_done(&t);
+}
+
 static void test_external_senders(void **state)
 {
 	struct trio t;
@@ -248,6 +323,10 @@ static void test_reinit(void **state)
 	j = (struct mls_join){.welcome = SPAN_OF(out.welcome), .key_package = b3.kp, .signer = b3.member.signer};
 	/* Without the old group it is nothing; with it, it is its successor. */
 	assert_int_equal(mls_group_join(&b3.options, &j, &b3.group), CV_ENOTFOUND);
+	b3.options.policy.group_info = look_at_info;
+	answer = CV_EDENIED;
+	assert_int_equal(mls_group_join_successor(t.b.group, &b3.options, &j, &b3.group), CV_EDENIED);
+	answer = 0;
 	assert_int_equal(mls_group_join_successor(t.b.group, &b3.options, &j, &b3.group), 0);
 	assert_agree(&a3, &b3);
 	assert_speak(&a3, &b3);
@@ -301,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_newcomer_asks),
 		cmocka_unit_test(test_reinit),
 		cmocka_unit_test(test_external_sender_asks_all),
+		cmocka_unit_test(test_notes_in_group_infos),
 		cmocka_unit_test(test_branch),
 	};
 

@@ -7,10 +7,16 @@
 
 /*
  * Appends a signed GroupInfo as MLSMessage, RFC 9420 section 12.4.3, with external_pub, and with the ratchet tree if
- * asked for: what an external joiner needs. It holds no other extensions; unknown ones in others' are ignored.
- * CV_ESTATE: the group has ended; CV_ELIMIT, CV_ENOMEM, CV_ECRYPTO, or the signer's error.
+ * asked for: what an external joiner needs. CV_ESTATE: the group has ended; CV_ELIMIT, CV_ENOMEM, CV_ECRYPTO, or the
+ * signer's error.
  */
 CV_PUBLIC int mls_group_info(struct mls_group *g, bool with_tree, struct cv_buf *out) CV_NODISCARD;
+/*
+ * The same with extensions of the application's own, which policy.group_info shows to who joins by it. CV_EFORMAT: a
+ * type twice; CV_EINVAL: one that this library writes itself, or too many.
+ */
+CV_PUBLIC int mls_group_info_with(struct mls_group *g, bool with_tree, const struct mls_extension *extensions,
+				  size_t n_extensions, struct cv_buf *out) CV_NODISCARD;
 
 /* How to join from outside. Everything is borrowed for the call. */
 struct mls_external_join {

@@ -86,7 +86,13 @@ struct mls_commit {
 	struct cv_span authenticated_data;
 	const struct mls_member *member; /* new credential, key or extensions for our leaf (implies a path); or NULL */
 	bool tree_outside_welcome; /* leave the ratchet tree out of the Welcome: give mls_group_tree to newcomers */
-	bool want_group_info;      /* also give the new epoch's GroupInfo (with tree and external_pub) */
+	/*
+	 * The application's own in the GroupInfos of this commit: in the Welcome, and in the one of want_group_info.
+	 * Checked as by mls_group_info_with (<mls/external.h>).
+	 */
+	const struct mls_extension *info_extensions;
+	size_t n_info_extensions;
+	bool want_group_info; /* also give the new epoch's GroupInfo (with tree and external_pub) */
 };
 /* The group that follows a ReInit. */
 struct mls_reinit {

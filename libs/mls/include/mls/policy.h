@@ -100,6 +100,12 @@ struct mls_policy {
 	 * are judged with the commit that carries them; `leaf` is asked about theirs at once.
 	 */
 	int (*proposal)(void *ctx, const struct mls_proposal_question *q);
+	/*
+	 * Shown the extensions of the GroupInfo by which we join (mls_extension_find), before `join`; the ratchet tree
+	 * and external_pub may be among them. "Unknown extensions MUST be ignored" (RFC 9420 section 12.4.3): refuse
+	 * for what is in one that the application knows. NULL: not looked at.
+	 */
+	int (*group_info)(void *ctx, const struct mls_group *group, struct cv_span extensions);
 	/* Accepts the group that a Welcome or an external commit leads into; called last, with the group complete.
 	 * NULL: all. */
 	int (*join)(void *ctx, const struct mls_group *group);
