@@ -48,16 +48,17 @@ static void test_proposals_by_reference(void **state)
 
 /*
  * Two members propose Dave, one with an older KeyPackage of his, and Carol, who is there: Alice's commit has Dave once,
- * by the last of them or by the one that she is given herself; and Carol again when her old leaf goes.
+ * by the last of them or by the one that she is given herself; and Carol again when her old leaf goes, as Alice or as
+ * Bob wants it.
  */
 static void test_one_newcomer_proposed_twice(void **state)
 {
-	for (int given = 0; given < 2; given++) {
+	for (int given = 0; given < 3; given++) {
 		struct cv_span add, again;
 		struct mls_commit_output out;
 		struct mls_commit what = {0};
 		struct mls_key_package *older;
-		struct cv_buf p[3];
+		struct cv_buf p[4];
 		uint32_t carol;
 		struct person d;
 		struct trio t;
@@ -65,7 +66,7 @@ static void test_one_newcomer_proposed_twice(void **state)
 		trio_init(&t, 31);
 		carol = mls_group_own_index(t.c.group);
 		person_init(&d, &t.w, 1, "dave");
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 4; i++)
 			cv_buf_init(&p[i], 1 << 20);
 		assert_int_equal(mls_group_propose_add(t.b.group, person_offer(&d), NOTHING, &p[0]), 0);
 		older = d.kp;
@@ -76,8 +77,12 @@ static void test_one_newcomer_proposed_twice(void **state)
 		assert_int_equal(mls_group_propose_add(t.b.group, again, NOTHING, &p[2]), 0);
 		for (int i = 0; i < 3; i++)
 			assert_int_equal(person_process(&t.a, &p[i]), 0);
+		if (given == 2) {
+			assert_int_equal(mls_group_propose_remove(t.b.group, carol, NOTHING, &p[3]), 0);
+			assert_int_equal(person_process(&t.a, &p[3]), 0);
+		}
 		assert_int_equal(person_process(&t.b, &p[1]), 0);
-		if (given) {
+		if (given == 1) {
 			what.adds = &add;
 			what.n_adds = 1;
 			what.removes = &carol;
@@ -95,7 +100,7 @@ static void test_one_newcomer_proposed_twice(void **state)
 			assert_agree(&t.b, &t.c);
 		}
 		mls_commit_output_done(&out);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 4; i++)
 			cv_buf_done(&p[i]);
 		mls_key_package_free(older);
 		person_done(&d);
