@@ -42,9 +42,9 @@ static void on_second(void *arg)
 	struct join *j = arg;
 
 	cv_timer_set(&j->second, SECOND_US);
-	if (!j->joined || j->over)
+	if (j->over)
 		return;
-	if (j->cli->json)
+	if (j->cli->json && j->joined)
 		cli_event(j->cli, "stats", join_stats(j));
 	else if (!j->comparing) /* while somebody types the answer, the line stays */
 		join_status(j);
@@ -153,6 +153,8 @@ static bool start(struct join *j, const uint8_t id[CLIENT_ID_LEN])
 	if (!join_media_open(j) || !join_commands_start(j))
 		return false;
 	cv_timer_set(&j->second, SECOND_US);
+	j->started_us = cv_now_us();
+	join_status(j);
 	return client_meeting_new(&config, &j->meeting, &cli->err) == 0;
 }
 
@@ -183,6 +185,7 @@ int cli_join(struct cli *cli, int argc, char **argv)
 		if (r != 0)
 			client_fail_code(&cli->err, r, "event loop");
 	}
+	join_status_clear(&j);
 	finish(&j);
 	if (cli->err.code == 0 && j.told_left)
 		return join_left(&j);

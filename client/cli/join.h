@@ -61,7 +61,7 @@ struct join {
 	bool joined, over, interrupted;
 	bool told_left;             /* LEFT has come: `ending` is filled in */
 	struct client_error ending; /* its code is 0 when nothing was wrong */
-	int64_t joined_us;
+	int64_t started_us, joined_us;
 	uint32_t participants;
 	uint64_t epoch;
 	char code[CLIENT_SECURITY_CODE_LEN];
@@ -82,6 +82,7 @@ void join_on_event(void *ctx, const struct client_meeting_event *e);
 /* The last event, when the recordings are closed: what they came to decides the exit code too, which is returned. */
 int join_left(struct join *j);
 void join_status(struct join *j);
+void join_status_clear(struct join *j);
 /* A line above the status line. */
 void join_line(struct join *j, const char *format, ...) __attribute__((format(printf, 2, 3)));
 json_t *join_member(const struct client_member *m);

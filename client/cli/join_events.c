@@ -23,7 +23,7 @@ static const char *reason_name(uint8_t reason)
 	return reason < sizeof(reasons) / sizeof(reasons[0]) ? reasons[reason] : "";
 }
 
-static void clear_status(struct join *j)
+void join_status_clear(struct join *j)
 {
 	if (j->status_shown) {
 		fputs("\r\033[K", stdout);
@@ -49,7 +49,7 @@ static void show_status(struct join *j, char *text)
 			break;
 	}
 	*end = '\0';
-	clear_status(j);
+	join_status_clear(j);
 	fputs(text, stdout);
 	fflush(stdout);
 	j->status_shown = true;
@@ -61,7 +61,7 @@ void join_line(struct join *j, const char *format, ...)
 
 	if (j->cli->json)
 		return;
-	clear_status(j);
+	join_status_clear(j);
 	va_start(ap, format);
 	vprintf(format, ap);
 	va_end(ap);
@@ -71,13 +71,17 @@ void join_line(struct join *j, const char *format, ...)
 
 void join_status(struct join *j)
 {
-	int64_t s = (cv_now_us() - j->joined_us) / 1000000;
+	int64_t s = (cv_now_us() - (j->joined ? j->joined_us : j->started_us)) / 1000000;
 	char text[STATUS_MAX];
 
-	if (j->cli->json || !j->joined || j->over || !isatty(STDOUT_FILENO))
+	if (j->cli->json || j->over || !isatty(STDOUT_FILENO))
 		return;
-	snprintf(text, sizeof(text), "%d:%02d:%02d  %u here  %s", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60),
-		 j->participants, join_code_status(j, columns() >= WIDE));
+	if (j->joined)
+		snprintf(text, sizeof(text), "%d:%02d:%02d  %u here  %s", (int)(s / 3600), (int)(s / 60 % 60),
+			 (int)(s % 60), j->participants, join_code_status(j, columns() >= WIDE));
+	else
+		snprintf(text, sizeof(text), "%d:%02d  waiting to be let in; Ctrl-C gives up", (int)(s / 60),
+			 (int)(s % 60));
 	show_status(j, text);
 }
 
@@ -85,7 +89,7 @@ void join_error(struct join *j, const char *command, const char *text)
 {
 	json_t *fields = json_pack("{s:s}", "message", cli_safe(text));
 
-	clear_status(j);
+	join_status_clear(j);
 	if (command != NULL)
 		json_object_set_new(fields, "command", json_string(command));
 	fprintf(stderr, "conclave-cli: %s\n", cli_safe(text));
@@ -258,12 +262,16 @@ int join_left(struct join *j)
 	int code = local ? CLIENT_USAGE : (int)j->ending.outcome;
 	json_t *fields = json_pack("{s:i, s:s}", "exit", code, "reason", cli_safe(j->ending.text));
 
-	clear_status(j);
+	join_status_clear(j);
 	if (local)
 		json_object_set_new(fields, "failed", json_string(cli_safe(j->local_error)));
 	cli_event(j->cli, "left", fields);
-	cli_say(j->cli, "%s",
-		j->ending.outcome == CLIENT_DONE ? "You have left the meeting." : "The meeting is over for you.");
+	if (j->joined)
+		cli_say(j->cli, "%s",
+			j->ending.outcome == CLIENT_DONE ? "You have left the meeting."
+							 : "The meeting is over for you.");
+	else if (j->ending.outcome == CLIENT_DONE)
+		cli_say(j->cli, "You have not entered the meeting.");
 	if (j->ending.outcome == CLIENT_DONE)
 		return code;
 	j->cli->err = j->ending;

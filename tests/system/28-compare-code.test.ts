@@ -161,6 +161,7 @@ test('on a terminal it is done with words, and the status line says who is not v
   const command = `'${programs.cli()}' --profile '${chloe.profile}' join ${meeting}`;
   const t = new Proc('script', ['-qec', command, '/dev/null'], { end: false });
   site.processes.push(t);
+  await t.said(/0:00  waiting to be let in/, WAIT);
   await t.said(/1 not verified/, WAIT);
   await a.event('participant-joined', from(CHLOE), WAIT);
   await compare(a);
