@@ -42,7 +42,9 @@ static const struct {
 		  "\n"
 		  "You stay signed in until 'logout', or until the server ends it: after 12 hours, unless its\n"
 		  "administrator has set another session_life.\n"},
-	{"logout", "usage: conclave-cli logout\n\nEnds the session here and at the manager. The device key stays.\n"},
+	{"logout",
+	 "usage: conclave-cli logout\n\nEnds the session here and at the manager. The device key stays. A meeting\n"
+	 "that you are in goes on until you leave it.\n"},
 	{"whoami", "usage: conclave-cli whoami\n"},
 	{"meeting",
 	 "usage: conclave-cli meeting create --title T [--start ISO8601] [--duration MIN] --invite EMAIL...\n"

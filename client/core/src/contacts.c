@@ -82,6 +82,13 @@ static int set_text(char **field, const char *text)
 	return 0;
 }
 
+static int set_name(struct client_contact *c, const char *email, const char *name)
+{
+	int r = set_text(&c->email, email);
+
+	return r != 0 ? r : set_text(&c->name, name);
+}
+
 static bool same_name(const struct client_contact *c, const struct client_who *who)
 {
 	return strcmp(c->email, who->email) == 0 && strcmp(c->name, who->name) == 0;
@@ -113,6 +120,17 @@ int client_profile_add_contact(struct client_profile *p, const uint8_t user_id[C
 	return 0;
 }
 
+void client_profile_forget_contacts(struct client_profile *p)
+{
+	for (size_t i = 0; i < p->contact_count; i++) {
+		cv_free(p->contacts[i].email);
+		cv_free(p->contacts[i].name);
+	}
+	cv_free(p->contacts);
+	p->contacts = NULL;
+	p->contact_count = 0;
+}
+
 int client_profile_meet(struct client_profile *p, const struct client_who *who, enum client_contact_news *ret)
 {
 	struct client_contact *c = find(p, who->user_id);
@@ -124,15 +142,16 @@ int client_profile_meet(struct client_profile *p, const struct client_who *who, 
 		r = client_profile_add_contact(p, who->user_id, who->email, who->name, &c);
 		if (r != 0)
 			return r;
+		c->named = true;
 	} else if (any_verified(c)) {
 		/* What was verified is a key under a name: the old name is kept for comparing. */
 		if (!same_name(c, who) && find_device(c, who->device_hash) != NO_DEVICE) {
 			*ret = CLIENT_CONTACT_RENAMED;
 			return 0;
 		}
-	} else {
-		(void)!set_text(&c->email, who->email);
-		(void)!set_text(&c->name, who->name);
+	} else if (!same_name(c, who)) {
+		(void)!set_name(c, who->email, who->name);
+		c->named = true;
 	}
 	if (find_device(c, who->device_hash) != NO_DEVICE) {
 		*ret = CLIENT_CONTACT_KNOWN;
@@ -167,13 +186,135 @@ int client_profile_verify(struct client_profile *p, const struct client_who *who
 
 	if (c == NULL)
 		r = client_profile_add_contact(p, who->user_id, who->email, who->name, &c);
-	else if ((r = set_text(&c->email, who->email)) == 0)
-		r = set_text(&c->name, who->name);
+	else
+		r = set_name(c, who->email, who->name);
 	if (r != 0)
 		return r;
+	c->named = true;
 	at = find_device(c, who->device_hash);
 	if (at == NO_DEVICE)
 		at = add_device(c, who->device_hash, 0);
 	c->device_flags[at] = CLIENT_DEVICE_VERIFIED;
 	return 0;
+}
+
+/* ---- what two processes have learned, put together */
+
+/* Contacts of both sides mostly stand at the same place: the hint spares the search. */
+static struct client_contact *find_near(const struct client_profile *p, const uint8_t user_id[CLIENT_ID_LEN],
+					size_t hint)
+{
+	if (hint < p->contact_count && memcmp(p->contacts[hint].user_id, user_id, CLIENT_ID_LEN) == 0)
+		return &p->contacts[hint];
+	return find(p, user_id);
+}
+
+static bool all_verified(const struct client_contact *c)
+{
+	for (size_t i = 0; i < c->devices; i++) {
+		if (!(c->device_flags[i] & CLIENT_DEVICE_VERIFIED))
+			return false;
+	}
+	return true;
+}
+
+/* Marks before keys, and verified keys before others: only then make_room knows which ones may go. */
+static void merge_devices(struct client_contact *c, const struct client_contact *ours)
+{
+	bool known = c->devices > 0;
+
+	for (size_t i = 0; i < ours->devices; i++) {
+		size_t at = find_device(c, ours->device_hash[i]);
+
+		if (at == NO_DEVICE)
+			continue;
+		c->device_flags[at] |= ours->device_flags[i];
+		if (c->device_flags[at] & CLIENT_DEVICE_VERIFIED)
+			c->device_flags[at] = CLIENT_DEVICE_VERIFIED;
+	}
+	for (size_t i = 0; i < ours->devices; i++) {
+		if ((ours->device_flags[i] & CLIENT_DEVICE_VERIFIED) &&
+		    find_device(c, ours->device_hash[i]) == NO_DEVICE)
+			add_device(c, ours->device_hash[i], CLIENT_DEVICE_VERIFIED);
+	}
+	for (size_t i = 0; i < ours->devices; i++) {
+		if ((ours->device_flags[i] & CLIENT_DEVICE_VERIFIED) ||
+		    find_device(c, ours->device_hash[i]) != NO_DEVICE ||
+		    (c->devices == CLIENT_CONTACT_KEYS_MAX && all_verified(c)))
+			continue;
+		/* To whoever stored first, ours is a second key: as if we had met after that. */
+		add_device(c, ours->device_hash[i], known ? CLIENT_DEVICE_CHANGED : ours->device_flags[i]);
+	}
+}
+
+static int merge_contact(struct client_contact *c, const struct client_contact *ours)
+{
+	bool verified = any_verified(ours);
+
+	/* A verified name is kept for comparing, against one that was only met. Else the later word. */
+	if (verified == any_verified(c) ? ours->named : verified) {
+		int r = set_name(c, ours->email, ours->name);
+
+		if (r != 0)
+			return r;
+	}
+	merge_devices(c, ours);
+	return 0;
+}
+
+/* Somebody who was never verified gives way to one who was. */
+static int make_contact_room(struct client_profile *p)
+{
+	size_t at = 0;
+
+	if (p->contact_count < CLIENT_CONTACTS_MAX)
+		return 0;
+	while (at < p->contact_count && any_verified(&p->contacts[at]))
+		at++;
+	if (at == p->contact_count)
+		return CV_ELIMIT;
+	cv_free(p->contacts[at].email);
+	cv_free(p->contacts[at].name);
+	p->contact_count--;
+	memmove(&p->contacts[at], &p->contacts[at + 1], (p->contact_count - at) * sizeof(p->contacts[0]));
+	return 0;
+}
+
+/* Those of ours that the disk does not have. */
+static int add_missing(struct client_profile *into, const struct client_profile *ours, bool verified)
+{
+	for (size_t i = 0; i < ours->contact_count; i++) {
+		const struct client_contact *o = &ours->contacts[i];
+		struct client_contact *c;
+		int r;
+
+		if (any_verified(o) != verified || find_near(into, o->user_id, i) != NULL)
+			continue;
+		if (!verified && into->contact_count == CLIENT_CONTACTS_MAX)
+			return 0;
+		r = make_contact_room(into);
+		if (r == 0)
+			r = client_profile_add_contact(into, o->user_id, o->email, o->name, &c);
+		if (r != 0)
+			return r;
+		c->devices = o->devices;
+		memcpy(c->device_hash, o->device_hash, sizeof(c->device_hash));
+		memcpy(c->device_flags, o->device_flags, sizeof(c->device_flags));
+	}
+	return 0;
+}
+
+int client_profile_merge_contacts(struct client_profile *into, const struct client_profile *ours)
+{
+	int r;
+
+	for (size_t i = 0; i < ours->contact_count; i++) {
+		struct client_contact *c = find_near(into, ours->contacts[i].user_id, i);
+
+		r = c != NULL ? merge_contact(c, &ours->contacts[i]) : 0;
+		if (r != 0)
+			return r;
+	}
+	r = add_missing(into, ours, true);
+	return r != 0 ? r : add_missing(into, ours, false);
 }

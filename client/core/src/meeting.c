@@ -11,8 +11,9 @@
 
 #include "meeting_internal.h"
 
-#define TICK_US  100000
-#define LEAVE_US 2000000
+#define TICK_US       100000
+#define LEAVE_US      2000000
+#define SAVE_AGAIN_US 30000000
 
 void client_meeting_tell(struct client_meeting *m, const struct client_meeting_event *e)
 {
@@ -120,11 +121,18 @@ const struct client_trust *client_meeting_trust(const struct client_meeting *m)
 void client_meeting_save_profile(struct client_meeting *m)
 {
 	struct client_error err = {0};
+	int64_t now = cv_now_us();
+	bool told = m->save_again_us != 0;
 
-	if (!m->profile_dirty || m->asking)
+	if (!m->profile_dirty || m->asking || (now < m->save_again_us && m->phase != PHASE_ENDED))
 		return;
-	m->profile_dirty = false;
-	if (client_profile_save(m->profile, &err) != 0)
+	if (client_profile_save(m->profile, &err) == 0) {
+		m->profile_dirty = false;
+		m->save_again_us = 0;
+		return;
+	}
+	m->save_again_us = now + SAVE_AGAIN_US;
+	if (!told)
 		client_meeting_warn(m, "%s", err.text);
 }
 

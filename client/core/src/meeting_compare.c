@@ -136,8 +136,9 @@ int client_meeting_code_verified(struct client_meeting *m, uint64_t epoch)
 
 	if (r != 0)
 		return r;
-	/* At once: what the user has done by hand is not lost with the process. */
+	/* At once: what the user has done by hand is not lost with the process; and if it is, it is said. */
 	m->profile_dirty = true;
+	m->save_again_us = 0;
 	client_meeting_save_profile(m);
 	client_meeting_tell_unverified(m);
 	return 0;

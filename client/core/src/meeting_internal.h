@@ -91,6 +91,7 @@ struct client_meeting {
 	struct client_worker *cpu;
 	bool asking; /* a join job uses the profile's manifest and certificates */
 	bool profile_dirty;
+	int64_t save_again_us; /* the profile could not be saved: told, and not tried again before this; 0: it could */
 	struct trust_list *trusts; /* the newest first */
 	struct client_api *api;    /* used on the http thread only */
 	struct join_info info;

@@ -13,9 +13,8 @@
 #include <base/secret.h>
 #include <base/text.h>
 #include <client/profile.h>
+#include <proto/identity.h>
 
-#include "files_io.h"
-#include "json.h"
 #include "profile_store.h"
 
 static int make_directories(const char *dir)
@@ -83,6 +82,58 @@ static int derive_device_key(struct client_profile *p)
 	return 0;
 }
 
+/* Two files cannot be replaced at one moment: a stop of the machine in between may leave one's token beside another. */
+static bool session_is_whole(const struct client_profile *p)
+{
+	struct proto_identity id;
+
+	return p->certs == 0 || proto_identity_parse(p->cert[0].der, p->cert[0].len, &id) != 0 ||
+	       memcmp(id.user_id, p->user_id, sizeof(id.user_id)) == 0;
+}
+
+int client_profile_load(struct client_profile *p, struct client_error *err)
+{
+	int r = client_profile_load_public(p, err);
+
+	if (r == 0)
+		r = client_profile_load_secrets(p, err);
+	if (r == 0)
+		r = derive_device_key(p);
+	if (r != 0)
+		return r;
+	if (!session_is_whole(p))
+		client_profile_sign_out(p);
+	p->news = 0;
+	if (p->root_der != NULL)
+		crypto_hash_sha256(p->stored_root, p->root_der, p->root_len);
+	return 0;
+}
+
+static int create(struct client_profile *p, struct client_error *err)
+{
+	int r = new_device_key(p);
+
+	if (r == 0)
+		r = derive_device_key(p);
+	if (r == 0)
+		r = client_profile_write_secrets(p, err);
+	return r != 0 ? r : client_profile_write_public(p, err);
+}
+
+/* Where nothing may be written there is no lock, and nobody to be kept out by it. */
+static int load_or_create(struct client_profile *p, struct client_error *err)
+{
+	struct client_error why = {0};
+	int lock = -1, locked = client_profile_lock(p->dir, CLIENT_PROFILE_LOCK_US, &lock, &why), r = locked;
+
+	if (r == 0 || r == CV_EDENIED)
+		r = client_profile_load(p, err);
+	if (r == CV_ENOTFOUND)
+		r = locked == 0 ? create(p, err) : locked;
+	client_profile_unlock(lock);
+	return r != 0 && r == locked ? client_fail(err, r, why.outcome, "%s", why.text) : r;
+}
+
 int client_profile_open(const char *dir, struct client_profile **ret, struct client_error *err)
 {
 	struct client_profile *p;
@@ -101,19 +152,7 @@ int client_profile_open(const char *dir, struct client_profile **ret, struct cli
 	r = check_directory(p->dir, err);
 	if (r != 0)
 		goto out;
-	r = client_profile_load_public(p, err);
-	if (r != 0)
-		goto out;
-	r = client_profile_load_secrets(p, err);
-	if (r == CV_ENOTFOUND) {
-		r = new_device_key(p);
-		if (r == 0)
-			r = derive_device_key(p);
-		if (r == 0)
-			r = client_profile_save(p, err);
-	} else if (r == 0) {
-		r = derive_device_key(p);
-	}
+	r = load_or_create(p, err);
 	if (r != 0) {
 		client_fail_code(err, r, "profile");
 		goto out;
@@ -129,11 +168,7 @@ void client_profile_free(struct client_profile *p)
 {
 	if (p == NULL)
 		return;
-	for (size_t i = 0; i < p->contact_count; i++) {
-		cv_free(p->contacts[i].email);
-		cv_free(p->contacts[i].name);
-	}
-	cv_free(p->contacts);
+	client_profile_forget_contacts(p);
 	cv_free(p->root_der);
 	cv_free(p->manifest);
 	cv_free(p->dir);
@@ -147,6 +182,7 @@ void client_profile_sign_out(struct client_profile *p)
 	p->certs = 0;
 	memset(p->user_id, 0, sizeof(p->user_id));
 	p->email[0] = p->name[0] = p->role[0] = '\0';
+	p->news = (p->news & ~CLIENT_NEWS_RENEWED) | CLIENT_NEWS_SESSION;
 }
 
 int client_profile_sign(const struct client_profile *p, const void *data, size_t len, uint8_t ret_signature[64])

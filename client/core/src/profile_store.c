@@ -154,7 +154,7 @@ static json_t *devices_with(const struct client_contact *c, uint8_t flag)
 	return list;
 }
 
-static int save_public(const struct client_profile *p, struct client_error *err)
+int client_profile_write_public(const struct client_profile *p, struct client_error *err)
 {
 	json_t *j = json_object(), *contacts = json_array();
 	char *text;
@@ -282,7 +282,7 @@ out:
 	return r;
 }
 
-static int save_secrets(const struct client_profile *p, struct client_error *err)
+int client_profile_write_secrets(const struct client_profile *p, struct client_error *err)
 {
 	struct cv_buf clear, sealed;
 	uint8_t key[KEY_LEN], nonce[NONCE_LEN], *out;
@@ -316,13 +316,4 @@ static int save_secrets(const struct client_profile *p, struct client_error *err
 	if (r != 0)
 		return client_fail(err, r, CLIENT_USAGE, "%s/%s cannot be written", p->dir, SECRETS_FILE);
 	return 0;
-}
-
-int client_profile_save(const struct client_profile *p, struct client_error *err)
-{
-	int r;
-
-	/* Secrets first: a public file without its device key would look like a fresh installation. */
-	r = save_secrets(p, err);
-	return r != 0 ? r : save_public(p, err);
 }

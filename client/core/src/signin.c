@@ -388,6 +388,8 @@ int client_renew_certificate(struct client_api *a, struct client_profile *p, str
 	if (r != 0)
 		return r;
 	r = check_certificate(p, &trust, clock, err);
+	if (r == 0)
+		p->news |= CLIENT_NEWS_RENEWED;
 	client_trust_done(&trust);
 	return r;
 }

@@ -4,6 +4,8 @@
 #include <base/alloc.h>
 #include <client/trust.h>
 
+#include "profile_store.h"
+
 static int pins_of(const struct proto_server *s, struct net_pins *ret)
 {
 	struct net_pins pins = {0};
@@ -109,6 +111,11 @@ int client_trust_take(struct client_profile *p, const struct client_clock *clock
 		r = client_fail_code(err, CV_ENOMEM, "manifest");
 		goto out;
 	}
+	if (p->root_der != NULL && !same_root) {
+		/* Session and contacts of one organisation are nothing for another one's servers. */
+		client_profile_sign_out(p);
+		client_profile_forget_contacts(p);
+	}
 	cv_free(p->root_der);
 	cv_free(p->manifest);
 	p->root_der = root_copy;
@@ -116,8 +123,11 @@ int client_trust_take(struct client_profile *p, const struct client_clock *clock
 	p->manifest = manifest_copy;
 	p->manifest_len = manifest.len;
 	p->manifest_version = t.manifest.version;
-	if (manager_url != p->manager_url)
+	p->news |= CLIENT_NEWS_MANIFEST;
+	if (strcmp(manager_url, p->manager_url) != 0) {
 		memcpy(p->manager_url, manager_url, strlen(manager_url) + 1);
+		p->news |= CLIENT_NEWS_ADDRESS;
+	}
 	root_copy = manifest_copy = NULL;
 out:
 	cv_free(root_copy);

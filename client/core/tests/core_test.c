@@ -52,6 +52,7 @@ static void test_profile(void **state)
 
 	assert_int_equal(client_profile_open(dir, &p, &err), 0);
 	memcpy(key, p->device_key, 32);
+	client_profile_sign_out(p);
 	snprintf(p->token, sizeof(p->token), "secret-token-that-must-not-be-readable");
 	snprintf(p->manager_url, sizeof(p->manager_url), "https://m.example");
 	p->manifest_version = 42;

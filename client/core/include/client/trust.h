@@ -32,8 +32,10 @@ CV_PUBLIC void client_trust_done(struct client_trust *t);
 
 /*
  * Checks a root and a manifest that came from `manager_url` and puts them into the profile (not saved).
- * `fingerprint` NULL on later contacts: then `root` must be the root that the profile has. `noted_pin`: what key the
- * manager showed on the connection; it must be pinned by the manifest. Errors as client_trust_load; CV_EPIN.
+ * `fingerprint` NULL on later contacts: then `root` must be the root that the profile has. With a fingerprint another
+ * root than the profile's may come: then session and contacts of the former organisation are forgotten.
+ * `noted_pin`: what key the manager showed on the connection; it must be pinned by the manifest. Errors as
+ * client_trust_load; CV_EPIN.
  */
 CV_PUBLIC int client_trust_take(struct client_profile *p, const struct client_clock *clock, const char *manager_url,
 				const uint8_t *fingerprint, struct cv_span root, struct cv_span manifest,
