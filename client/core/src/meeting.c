@@ -43,7 +43,8 @@ static int code_of(enum client_outcome outcome)
 	}
 }
 
-static void set_end(struct client_error *e, enum client_outcome outcome, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) static void set_end(struct client_error *e, enum client_outcome outcome,
+							  const char *format, va_list ap)
 {
 	char text[CLIENT_ERROR_TEXT_MAX];
 

@@ -183,7 +183,9 @@ static void take_stored(struct client_profile *p, struct client_profile *stored)
 	p->manifest = stored->manifest;
 	p->manifest_len = stored->manifest_len;
 	p->manifest_version = stored->manifest_version;
-	memcpy(p->manager_url, stored->manager_url, sizeof(p->manager_url));
+	/* Else it stays with the session: a meeting's other thread may be reading it. */
+	if (p->manager_url[0] == '\0')
+		memcpy(p->manager_url, stored->manager_url, sizeof(p->manager_url));
 	p->contacts = stored->contacts;
 	p->contact_count = stored->contact_count;
 	stored->root_der = root;

@@ -120,10 +120,10 @@ CV_PUBLIC void client_profile_free(struct client_profile *p);
  *                  nothing at all is stored (CV_ESTATE), contacts neither: they are nothing for the other one. Where
  *                  this process did so itself, what is on the disk of the former organisation is replaced.
  *
- * Afterwards `p` has the stored contacts (pointers to its former ones are dead) and manifest, but its own session.
- * After a failure nothing in `p` has changed, and the next save tries again. CV_ESTATE also when the profile's files
- * were removed or made anew meanwhile; CV_EDENIED: the folder may not be written; CV_EAGAIN, CV_EIO and others as
- * client_profile_open; CV_ELIMIT: more verified people than fit.
+ * Afterwards `p` has the stored contacts (pointers to its former ones are dead) and manifest, but its own session and
+ * manager's address. After a failure nothing in `p` has changed, and the next save tries again. CV_ESTATE also when the
+ * profile's files were removed or made anew meanwhile; CV_EDENIED: the folder may not be written; CV_EAGAIN, CV_EIO and
+ * others as client_profile_open; CV_ELIMIT: more verified people than fit.
  */
 CV_PUBLIC int client_profile_save(struct client_profile *p, struct client_error *err) CV_NODISCARD;
 
