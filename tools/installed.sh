@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The end-to-end libraries as others get them: installed, found by pkg-config, and their examples built against that.
+# The end-to-end libraries as others get them: installed, found by pkg-config, their examples built against that, and a
+# program in C++.
 # usage: tools/installed.sh BUILD-FOLDER
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,3 +20,24 @@ for name in mls sframe opaque; do
 		./example
 	done
 done
+# And from C++.
+cat >all.cc <<'END'
+#include <mls/mls.h>
+#include <opaque/opaque.h>
+#include <sframe/sframe.h>
+
+int main()
+{
+	opaque_client client{};
+
+	mls_group_free(nullptr);
+	sframe_sender_free(nullptr);
+	opaque_client_done(&client);
+	return 0;
+}
+END
+# shellcheck disable=SC2046
+c++ -std=c++17 -Wall -Wextra -Werror -o example all.cc \
+	$(PKG_CONFIG_PATH=$folder pkg-config --define-variable=prefix="$prefix" --cflags --libs \
+		conclave-mls conclave-sframe conclave-opaque)
+./example

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Every public header compiles alone, as C17 and (for the libraries that others may use) as C++.
+# Every public header compiles alone.
 # usage: headers.sh SOURCE-ROOT CC INCLUDE-FLAGS…
 set -u
 root=$1 cc=$2

@@ -10,6 +10,10 @@
 
 #include <base/err.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* malloc, calloc (with overflow check), realloc to count*size (with overflow check). NULL on failure. */
 CV_PUBLIC void *cv_malloc(size_t size) CV_NODISCARD;
 CV_PUBLIC void *cv_calloc(size_t count, size_t size) CV_NODISCARD;
@@ -28,5 +32,9 @@ CV_PUBLIC void cv_free_wiped(void *ptr, size_t len);
  */
 CV_PUBLIC void cv_alloc_fail_at(long n);
 CV_PUBLIC long cv_alloc_count(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 
 #include <base/err.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct cv_buf {
 	uint8_t *data; /* owned; NULL while empty */
 	size_t len;
@@ -62,5 +66,9 @@ CV_PUBLIC void cv_buf_consume(struct cv_buf *b, size_t len);
  */
 CV_PUBLIC size_t cv_buf_vec_begin(struct cv_buf *b);
 CV_PUBLIC int cv_buf_vec_end(struct cv_buf *b, size_t mark);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

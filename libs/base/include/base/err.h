@@ -3,6 +3,10 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define CV_NODISCARD __attribute__((warn_unused_result))
 /* Marks a symbol that stays visible when a library is built shared. */
 #define CV_PUBLIC __attribute__((visibility("default")))
@@ -34,5 +38,9 @@ enum cv_err {
 
 /* A short English phrase for `err` (a static string, never NULL). */
 CV_PUBLIC const char *cv_strerror(int err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

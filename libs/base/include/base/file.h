@@ -9,6 +9,10 @@
 #include <base/buf.h>
 #include <base/err.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Appends the whole file to `ret`; a secret buffer's content is nowhere else. CV_ENOTFOUND, CV_EIO (errno), CV_ELIMIT
  * (more than `ret` takes), CV_ENOMEM. */
 CV_PUBLIC int cv_file_read(const char *path, struct cv_buf *ret) CV_NODISCARD;
@@ -19,5 +23,9 @@ CV_PUBLIC int cv_file_write(const char *path, const void *data, size_t len, mode
 CV_PUBLIC int cv_file_move(const char *from, const char *to) CV_NODISCARD;
 /* All of it, at the file's position. CV_EIO (errno). */
 CV_PUBLIC int cv_write_all(int fd, const void *data, size_t len) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 
 #include <base/loop.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct cv_line_reader;
 
 struct cv_line_cbs {
@@ -23,5 +27,9 @@ CV_PUBLIC int cv_line_reader_new(struct cv_loop *loop, int fd, size_t max_line, 
 				 void *arg, struct cv_line_reader **ret_reader) CV_NODISCARD;
 /* Takes NULL. */
 CV_PUBLIC void cv_line_reader_free(struct cv_line_reader *r);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

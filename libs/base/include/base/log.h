@@ -17,6 +17,10 @@
 
 #include <base/err.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Numbers are the severities of RFC 5424. */
 enum cv_log_level {
 	CV_LOG_CRITICAL = 2,
@@ -75,5 +79,9 @@ CV_PUBLIC void cv_log_set_sink(void (*sink)(void *arg, const struct cv_log_event
 /* Appends a value as the log writes it: bare when harmless, else quoted and escaped. Returns the bytes needed, like
  * snprintf; dst is always terminated (size > 0). */
 CV_PUBLIC size_t cv_log_escape(char *dst, size_t size, const void *text, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

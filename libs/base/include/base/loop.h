@@ -17,6 +17,10 @@
 #include <base/err.h>
 #include <base/time.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct cv_loop;
 
 /* Posts waiting for the loop at most. */
@@ -104,5 +108,9 @@ CV_PUBLIC void cv_deferred_cancel(struct cv_deferred *d);
  * started: those inherit it. Once per process. CV_EIO, CV_EEXIST.
  */
 CV_PUBLIC int cv_loop_signals(struct cv_loop *loop, void (*cb)(void *arg, int signo), void *arg) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

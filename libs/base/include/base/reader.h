@@ -11,6 +11,10 @@
 
 #include <base/err.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct cv_reader {
 	const uint8_t *p;
 	size_t left;
@@ -42,5 +46,9 @@ CV_PUBLIC int cv_reader_get_vec16(struct cv_reader *r, size_t max, struct cv_spa
 CV_PUBLIC int cv_reader_sub(struct cv_reader *r, size_t max, struct cv_reader *ret) CV_NODISCARD;
 /* CV_ETRAILING unless everything is read. */
 CV_PUBLIC int cv_reader_end(const struct cv_reader *r) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 
 #include <base/err.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define CV_SECRET_MAX 72
 
 struct cv_secret {
@@ -43,5 +47,9 @@ CV_PUBLIC int cv_rng_fill(const struct cv_rng *rng, void *out, size_t len) CV_NO
  * SIGPIPE and SIGXFSZ ignored, umask 077. 0 or CV_EIO.
  */
 CV_PUBLIC int cv_process_harden(void) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

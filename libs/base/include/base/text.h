@@ -10,6 +10,10 @@
 #include <base/buf.h>
 #include <base/err.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Lower-case hex with a final NUL: dst holds 2*len+1 bytes. */
 CV_PUBLIC void cv_hex_encode(char *dst, const void *src, size_t len);
 /* Exactly `len` bytes from 2*len hex digits of either case and a NUL. CV_EFORMAT otherwise. */
@@ -28,5 +32,9 @@ CV_PUBLIC bool cv_text_printable(const void *text, size_t len);
 /* `text` as cv_text_printable wants it: `instead` for each character that is not. What `size` (with the NUL) has no
  * room for is cut off, never inside a character. */
 CV_PUBLIC void cv_text_clean(char *dst, size_t size, const char *text, char instead);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include <base/err.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Monotonic microseconds from an arbitrary start; never goes back. For delays and ages. */
 CV_PUBLIC int64_t cv_now_us(void);
 /* Milliseconds since 1970 (UTC). For validity periods and for people; may jump. */
@@ -16,5 +20,9 @@ CV_PUBLIC int64_t cv_wall_ms(void);
 /* A moment as "2026-11-22T01:16:13.123Z" (RFC 3339, UTC); dst holds CV_TIME_TEXT bytes. */
 #define CV_TIME_TEXT 32
 CV_PUBLIC void cv_time_format(char dst[CV_TIME_TEXT], int64_t wall_ms);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

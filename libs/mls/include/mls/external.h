@@ -5,6 +5,10 @@
 
 #include <mls/group.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * Appends a signed GroupInfo as MLSMessage, RFC 9420 section 12.4.3, with external_pub, and with the ratchet tree if
  * asked for: what an external joiner needs. CV_ESTATE: the group has ended; CV_ELIMIT, CV_ENOMEM, CV_ECRYPTO, or the
@@ -112,5 +116,9 @@ CV_PUBLIC int mls_group_branch(struct mls_group *old, const struct mls_group_opt
  */
 CV_PUBLIC int mls_group_join_successor(struct mls_group *old, const struct mls_group_options *options,
 				       const struct mls_join *join, struct mls_group **ret) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 #include <mls/policy.h>
 #include <mls/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct mls_group;
 
 /* How a group behaves here; nothing of it is on the wire. Copied; policy.ctx and env are borrowed. */
@@ -273,5 +277,9 @@ struct mls_own_key {
  */
 CV_PUBLIC int mls_group_restore(const struct mls_group_options *options, const struct mls_own_key *keys, size_t n_keys,
 				const void *data, size_t len, struct mls_group **ret) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

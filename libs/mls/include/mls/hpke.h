@@ -5,6 +5,10 @@
 
 #include <mls/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define MLS_HPKE_MAX (1u << 30) /* info, additional data, plaintext and ciphertext, each in bytes */
 
 /* A key pair (NIST curves: uncompressed point; the scalar in as many bytes as the order has). Holds a secret: wipe it.
@@ -40,5 +44,9 @@ CV_PUBLIC int mls_hpke_seal(uint16_t suite, const struct cv_rng *rng, struct cv_
  */
 CV_PUBLIC int mls_hpke_open(uint16_t suite, const struct mls_hpke_key *key, struct cv_span enc, struct cv_span info,
 			    struct cv_span aad, struct cv_span ciphertext, struct cv_buf *plaintext) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,6 +5,10 @@
 
 #include <mls/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * A KeyPackage of our own: the public message and the private keys that a Welcome needs. Use each for one group, and
  * free it once that group is joined: with its init key whoever has the Welcome could read on (RFC 9420 section 16.8).
@@ -57,5 +61,9 @@ struct mls_key_package_view {
  * announce; decoding errors; CV_ENOMEM, CV_ECRYPTO.
  */
 CV_PUBLIC int mls_key_package_read(const void *msg, size_t len, struct mls_key_package_view *ret) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,6 +5,10 @@
 
 #include <mls/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum mls_wire_format {
 	MLS_PUBLIC_MESSAGE = 1,
 	MLS_PRIVATE_MESSAGE = 2,
@@ -40,5 +44,9 @@ CV_PUBLIC int mls_peek(const void *msg, size_t len, struct mls_peek *ret) CV_NOD
  * (the message is checked as a whole at 0).
  */
 CV_PUBLIC int mls_welcome_next(const void *msg, size_t len, size_t *at, struct cv_span *ret_ref) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -25,6 +25,10 @@
 #include <base/reader.h>
 #include <base/secret.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Limits on what a peer can send. Each is checked before memory is taken. */
 #define MLS_MESSAGE_MAX     (16u << 20) /* one MLSMessage, or one ratchet tree, in bytes */
 #define MLS_LEAVES_MAX      16384u      /* slots for members in one tree (a power of two) */
@@ -227,5 +231,9 @@ struct mls_member {
 	/* Mix GREASE values (RFC 9420 section 13.5) into the capabilities. */
 	bool grease;
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -25,6 +25,10 @@
 #include <base/err.h>
 #include <base/secret.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OPAQUE_KEY_LEN           32 /* private and public keys */
 #define OPAQUE_OPRF_SEED_LEN     64
 #define OPAQUE_NONCE_LEN         32
@@ -172,5 +176,9 @@ CV_PUBLIC int opaque_server_login_respond(const struct opaque_config *config, co
  */
 CV_PUBLIC int opaque_server_login_finish(struct opaque_server_login *login, const void *ke3, size_t ke3_len,
 					 uint8_t ret_session_key[OPAQUE_SESSION_KEY_LEN]) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

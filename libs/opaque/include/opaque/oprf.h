@@ -13,6 +13,10 @@
 #include <base/err.h>
 #include <base/secret.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OPRF_SCALAR_LEN  32
 #define OPRF_ELEMENT_LEN 32
 #define OPRF_OUTPUT_LEN  64
@@ -47,5 +51,9 @@ CV_PUBLIC int oprf_evaluate(const uint8_t private_key[OPRF_SCALAR_LEN], const ui
 CV_PUBLIC int oprf_finalize(const void *input, size_t input_len, const uint8_t blind[OPRF_SCALAR_LEN],
 			    const uint8_t evaluated[OPRF_ELEMENT_LEN],
 			    uint8_t ret_output[OPRF_OUTPUT_LEN]) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -18,6 +18,10 @@
 #include <base/buf.h>
 #include <base/err.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Cipher suites, RFC 9605 section 4.5, with their registered numbers. */
 enum sframe_suite {
 	SFRAME_AES_128_CTR_HMAC_SHA256_80 = 1,
@@ -197,5 +201,9 @@ CV_PUBLIC size_t sframe_receiver_key_count(const struct sframe_receiver *r);
 CV_PUBLIC int sframe_open(struct sframe_receiver *r, const void *metadata, size_t metadata_len, const void *frame,
 			  size_t len, uint8_t *dst, size_t dst_size, size_t *ret_len,
 			  struct sframe_header *ret_header) CV_NODISCARD;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
