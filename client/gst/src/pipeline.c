@@ -220,6 +220,12 @@ static GstElement *find_device(const struct client_source *s)
 		GstElement *e = gst_element_factory_make(*name, "device");
 		if (!e)
 			continue;
+		/* PipeWire takes its memory back when a stream settles anew, whoever still holds a picture in it. */
+		if (g_object_class_find_property(G_OBJECT_GET_CLASS(e), "always-copy"))
+			g_object_set(e, "always-copy", TRUE, NULL);
+		/* On the machine's clock, without leaving out or repeating sound to stay on it. */
+		if (g_object_class_find_property(G_OBJECT_GET_CLASS(e), "slave-method"))
+			gst_util_set_object_arg(G_OBJECT(e), "slave-method", "re-timestamp");
 		if (gst_element_set_state(e, GST_STATE_READY) != GST_STATE_CHANGE_FAILURE)
 			return e;
 		gst_element_set_state(e, GST_STATE_NULL);
